@@ -1,0 +1,357 @@
+"""The recipe: everything that decides a training run, in one validated and frozen object.
+
+Command line, widgets and scripts fill in this object and nothing else. It is written to YAML in every
+run folder and inside every model file, and two recipes that compare equal train the same way.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+__all__ = [
+    "Augmentation",
+    "BorderWeights",
+    "Loss",
+    "Network",
+    "Normalize",
+    "Optimizer",
+    "Prediction",
+    "Preprocess",
+    "Recipe",
+    "Schedule",
+    "Split",
+    "Target",
+    "Training",
+]
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0)]
+Size = Annotated[int, Field(ge=1)]
+Sizes = tuple[Size, Size] | tuple[Size, Size, Size]
+
+
+class _Section(BaseModel):
+    """Frozen, and strict about names: an unknown key is a mistake, never ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
+
+
+class Normalize(_Section):
+    """How pixel values become numbers that a network likes."""
+
+    method: Literal["percentile", "minmax", "zscore", "window", "none"] = "percentile"
+    """percentile: `low`-th to `high`-th percentile become 0 and 1. minmax: minimum and maximum become 0
+    and 1. zscore: mean 0 and standard deviation 1. window: the DICOM window becomes 0 to 1. none: values
+    as they are."""
+    low: Annotated[float, Field(ge=0, lt=100)] = 5.0
+    """Lower percentile."""
+    high: Annotated[float, Field(gt=0, le=100)] = 95.0
+    """Upper percentile."""
+    clip: bool = True
+    """Whether percentile and window clip to [0, 1]."""
+    center: float | None = None
+    """Window center in pixel values; the file's own window when left out."""
+    width: Positive | None = None
+    """Window width in pixel values."""
+    scope: Literal["image", "channel", "dataset"] = "image"
+    """Statistics over the whole image, each channel of it, or each channel of the training set."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.low >= self.high:
+            raise ValueError(f"low {self.low} is not below high {self.high}")
+        if (self.center is None) != (self.width is None):
+            raise ValueError("center and width belong together: give both or neither")
+        return self
+
+
+class Preprocess(_Section):
+    """What happens to an image before the network sees it, in this order: color, normalize, resize, crop."""
+
+    color: Literal["keep", "gray"] = "keep"
+    """keep: all channels as they are. gray: the channels of a color image become one (ITU-R BT.709)."""
+    normalize: Normalize = Normalize()
+    resize: Sizes | None = None
+    """Size in pixels that every image is resized to (linear for images, nearest for masks)."""
+    crop: Sizes | None = None
+    """Size in pixels of the central part that is kept; smaller images are padded with their edge."""
+
+
+class Target(_Section):
+    """What is segmented, and how a mask is read."""
+
+    kind: Literal["binary", "multiclass", "instances"] = "binary"
+    """binary: object or background. multiclass: one class per mask value. instances: one object per mask
+    value, trained as foreground with a gap between touching objects."""
+    threshold: float = 0.0
+    """binary: mask pixels above this are the object."""
+    values: tuple[int, ...] | None = None
+    """multiclass: the mask values, background first; those of the training masks when left out."""
+    ignore: int | None = None
+    """Mask value of pixels that nobody labeled: no loss, no score."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.values is not None and (len(self.values) < 2 or len(set(self.values)) != len(self.values)):
+            raise ValueError(f"values {self.values} are not two or more different mask values")
+        return self
+
+
+class Network(_Section):
+    """The U-Net (Ronneberger et al. 2015) and its usual variations."""
+
+    dimensions: Literal[2, 3] = 2
+    """2: slice by slice. 3: volumes."""
+    depth: Annotated[int, Field(ge=1, le=6)] = 4
+    """How many times the image is halved on the way down."""
+    width: Size = 32
+    """Feature channels of the first level; each level down has twice as many."""
+    max_width: Size = 1024
+    """No level has more feature channels than this."""
+    widths: tuple[Size, ...] | None = None
+    """Feature channels of every level, first to deepest (depth + 1 numbers), instead of doubling."""
+    convs: Annotated[int, Field(ge=1, le=4)] = 2
+    """3×3 convolutions per level."""
+    padding: Literal["same", "valid"] = "same"
+    """same: output as large as the input. valid: no invented border, cropped skips, smaller output."""
+    norm: Literal["batch", "instance", "group", "none"] = "none"
+    """Normalization after each convolution."""
+    activation: Literal["relu", "leaky-relu"] = "relu"
+    dropout: Fraction | tuple[Fraction, ...] = 0.0
+    """Dropout of each level: one number for all, or depth + 1 numbers, first to deepest."""
+    upsampling: Literal["transposed", "interpolate"] = "transposed"
+    """transposed: learned upsampling. interpolate: linear, then a convolution."""
+    up_kernel: Literal[2, 3] = 2
+    """Kernel of the transposed convolution."""
+    up_activation: bool = False
+    """Whether an activation follows the upsampling."""
+    head_kernel: Literal[1, 3] = 1
+    """Kernel of the last convolution."""
+    init: Literal["he-normal", "glorot-uniform"] = "he-normal"
+    """Random start of the weights: he-normal draws with standard deviation √(2/N) (He et al. 2015)."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        levels = self.depth + 1
+        if self.widths is not None and len(self.widths) != levels:
+            raise ValueError(f"widths has {len(self.widths)} numbers but depth {self.depth} needs {levels}")
+        if isinstance(self.dropout, tuple) and len(self.dropout) != levels:
+            raise ValueError(f"dropout has {len(self.dropout)} numbers but depth {self.depth} needs {levels}")
+        return self
+
+    @property
+    def level_widths(self) -> tuple[int, ...]:
+        """Feature channels of every level, first to deepest."""
+        if self.widths is not None:
+            return self.widths
+        return tuple(min(self.width * 2**level, self.max_width) for level in range(self.depth + 1))
+
+    @property
+    def level_dropout(self) -> tuple[float, ...]:
+        """Dropout of every level, first to deepest."""
+        return self.dropout if isinstance(self.dropout, tuple) else (self.dropout,) * (self.depth + 1)
+
+
+class BorderWeights(_Section):
+    """Pixel weights that press on the gap between objects (Ronneberger et al. 2015, equation 2)."""
+
+    w0: NonNegative = 10.0
+    """Weight of the border term."""
+    sigma: Positive = 5.0
+    """Reach of the border term in pixels."""
+    balance: bool = True
+    """Whether the class term w_c weighs classes by the inverse of their frequency."""
+
+
+class Loss(_Section):
+    """What training makes small: a weighted sum of a cross entropy and a Dice loss."""
+
+    kind: Literal["bce", "ce", "dice", "bce+dice", "ce+dice"] = "bce+dice"
+    """bce: binary cross entropy, one sigmoid per class. ce: softmax cross entropy. dice: 1 − Dice."""
+    dice_smooth: NonNegative = 1e-5
+    """ε in the numerator and the denominator of Dice."""
+    dice_over: Literal["batch", "image"] = "batch"
+    """Whether Dice sums over the whole batch or over each image before averaging."""
+    dice_form: Literal["one-term", "two-term"] = "one-term"
+    """one-term: 1 − 2Σpr/Σ(p+r). two-term: objects and background (Sudre et al. 2017, DL2)."""
+    dice_background: bool = False
+    """Whether the background counts as a class in a multi-class Dice loss."""
+    border: BorderWeights | None = None
+    """Weights of the cross entropy's pixels; none when left out."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.border is not None and self.kind == "dice":
+            raise ValueError("border weights belong to a cross entropy; choose kind bce or ce")
+        return self
+
+    @property
+    def cross_entropy(self) -> Literal["bce", "ce"] | None:
+        """The cross entropy in the sum, if any."""
+        head = self.kind.split("+")[0]
+        return "bce" if head == "bce" else "ce" if head == "ce" else None
+
+    @property
+    def has_dice(self) -> bool:
+        """Whether the sum has a Dice loss."""
+        return self.kind.endswith("dice")
+
+
+class Optimizer(_Section):
+    """How a gradient becomes a step."""
+
+    kind: Literal["adam", "adamw", "sgd", "rmsprop"] = "adamw"
+    learning_rate: Positive = 1e-3
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    """sgd and rmsprop only."""
+    nesterov: bool = True
+    """sgd only."""
+    weight_decay: NonNegative = 0.0
+    clip_norm: Positive | None = None
+    """Largest norm of the gradient; larger ones are scaled down to it."""
+
+
+class Schedule(_Section):
+    """How the learning rate changes."""
+
+    kind: Literal["constant", "plateau", "cosine", "one-cycle"] = "constant"
+    """plateau: multiplied by `factor` when validation stands still for `patience` epochs. cosine: falls
+    to `final` of itself over the whole budget. one-cycle: rises during `warmup`, then cosine."""
+    factor: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    patience: Annotated[int, Field(ge=0)] = 10
+    warmup: Annotated[float, Field(gt=0, lt=1)] = 0.25
+    """Part of the budget."""
+    final: Fraction = 0.001
+    """Part of the learning rate that is left at the end."""
+
+
+class Augmentation(_Section):
+    """Random changes of training images; the geometric ones act together in a single resampling."""
+
+    probability: Fraction = 1.0
+    """Part of the samples that rotation, zoom, shift, shear and elastic deformation touch."""
+    flip: tuple[Literal["Z", "Y", "X"], ...] = ()
+    """Axes that are flipped in half of the samples: X is left–right, Y is up–down."""
+    rotation: Annotated[float, Field(ge=0, le=180)] = 0.0
+    """Largest angle, degrees, in the plane."""
+    zoom: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Largest relative change of size: 0.2 zooms from 0.8 to 1.2."""
+    stretch: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """The same for each axis on its own."""
+    shift: Fraction = 0.0
+    """Largest shift as a part of the sample's size."""
+    shear: Annotated[float, Field(ge=0, lt=90)] = 0.0
+    """Largest angle, degrees."""
+    elastic: NonNegative = 0.0
+    """Standard deviation of the displacements, pixels."""
+    elastic_spacing: Positive = 32.0
+    """Distance between displaced points, pixels; in between, displacements are smooth."""
+    noise: NonNegative = 0.0
+    """Largest standard deviation of Gaussian noise, in normalized values; each sample draws its own."""
+    brightness: NonNegative = 0.0
+    """Largest shift of the values, in normalized values."""
+    contrast: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Largest relative change of contrast."""
+    gamma: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Largest relative change of the exponent."""
+
+    @property
+    def is_geometric(self) -> bool:
+        """Whether anything moves pixels, other than flips."""
+        amounts = (self.rotation, self.zoom, self.stretch, self.shift, self.shear, self.elastic)
+        return self.probability > 0 and any(amount > 0 for amount in amounts)
+
+
+class Training(_Section):
+    """How long, with how much at a time, and what counts as better."""
+
+    epochs: Size | None = 100
+    """Passes over the training images; without it `minutes` decides."""
+    minutes: Positive | None = None
+    """Time budget; the learning rate's schedule follows the clock then."""
+    batch_size: Size = 4
+    patch: Sizes | None = None
+    """Size of the training samples cut from the images, pixels; whole images when left out."""
+    samples: Size | None = None
+    """Samples per epoch; one per training image when left out."""
+    foreground: Fraction = 0.5
+    """Part of the patches that are centered on an object, so that rare objects are seen."""
+    monitor: Literal["loss", "dice"] = "dice"
+    """What decides, on the validation images, which epoch is the best."""
+    patience: Size | None = None
+    """Stop after this many epochs without improvement; never when left out."""
+    averaging: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Decay per step of a running average of the weights, which is then validated and kept; 0 for none."""
+    mixed_precision: bool = True
+    """Half precision where the device gains from it (CUDA)."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.epochs is None and self.minutes is None:
+            raise ValueError("neither epochs nor minutes is given: give a budget")
+        return self
+
+
+class Split(_Section):
+    """Which images are kept out of training to judge it. A group is never divided."""
+
+    validation: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    """Part of the images; 0 trains on all of them, and then the last epoch is kept, not a best one."""
+    group: str = "auto"
+    """auto: the table's group column, else the DICOM patient, else the file. Or: file, patient, or
+    regex:PATTERN on the file name."""
+    choose: Literal["random", "last"] = "random"
+    """Which groups: drawn with the seed, or the last in the order of names."""
+
+
+class Prediction(_Section):
+    """How probabilities become labels."""
+
+    threshold: Annotated[float, Field(gt=0, lt=1)] | Literal["auto"] = "auto"
+    """binary and instances: pixels at or above this are the object. auto: tuned on validation."""
+    minimum_size: Annotated[int, Field(ge=0)] = 0
+    """Connected parts with fewer pixels are removed."""
+    mirror: bool = False
+    """Average over mirrored copies of the image; slower, often a little better."""
+
+
+class Recipe(_Section):
+    """Everything that decides a training run."""
+
+    name: str = "custom"
+    """Name of the preset it came from, or your own."""
+    preprocess: Preprocess = Preprocess()
+    target: Target = Target()
+    network: Network = Network()
+    loss: Loss = Loss()
+    optimizer: Optimizer = Optimizer()
+    schedule: Schedule = Schedule()
+    augmentation: Augmentation = Augmentation()
+    training: Training = Training()
+    split: Split = Split()
+    prediction: Prediction = Prediction()
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.target.kind == "multiclass" and self.loss.cross_entropy == "bce":
+            raise ValueError("loss.kind bce is for one class; choose ce or ce+dice for target.kind multiclass")
+        if self.target.kind != "multiclass" and self.loss.cross_entropy == "ce":
+            raise ValueError(f"loss.kind ce needs target.kind multiclass, not {self.target.kind}; choose bce")
+        for name, sizes in (
+            ("preprocess.resize", self.preprocess.resize),
+            ("preprocess.crop", self.preprocess.crop),
+            ("training.patch", self.training.patch),
+        ):
+            if sizes is not None and len(sizes) != self.network.dimensions:
+                raise ValueError(
+                    f"{name} has {len(sizes)} numbers but network.dimensions is {self.network.dimensions}"
+                )
+        return self
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers, strings, lists and dicts, ready for YAML or JSON."""
+        return self.model_dump(mode="json")
