@@ -1,0 +1,40 @@
+"""Files ↔ images and masks: the one door to what lies on disk."""
+
+from __future__ import annotations
+
+from unetscope.io._files import is_image_file
+from unetscope.io.image import Image, Source
+from unetscope.io.masks import read_mask
+from unetscope.io.pairs import Pair, Pairing, Unpaired, find_pairs, list_images, match_masks
+from unetscope.io.reader import read, read_series
+from unetscope.io.write import (
+    atomic,
+    output_folder,
+    write_csv,
+    write_float,
+    write_json,
+    write_mask,
+    write_text,
+)
+
+__all__ = [
+    "Image",
+    "Pair",
+    "Pairing",
+    "Source",
+    "Unpaired",
+    "atomic",
+    "find_pairs",
+    "is_image_file",
+    "list_images",
+    "match_masks",
+    "output_folder",
+    "read",
+    "read_mask",
+    "read_series",
+    "write_csv",
+    "write_float",
+    "write_json",
+    "write_mask",
+    "write_text",
+]
