@@ -1,0 +1,323 @@
+"""The table of scores of many images, with its summary.
+
+Three summaries, because they answer different questions:
+
+- *mean ± std over images*: how good is the prediction of an image, and how much does that vary?
+  The standard deviation is that of the population (divided by n, as `numpy.std` does by default).
+- *pooled*: one score from the counts of all pixels of all images; large objects weigh more.
+- *per class*: both of these for each label, over the images in which it occurs.
+
+Means over classes give every foreground class that occurs the same weight.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+
+from unetscope.errors import InputError
+from unetscope.evaluation import table
+from unetscope.evaluation.metrics import METRICS, Counts, macro, measure
+from unetscope.evaluation.score import ImageScore
+
+__all__ = ["TITLES", "ClassSummary", "Report"]
+
+_SCORES = (*METRICS, "accuracy")
+_DISTANCES = ("hausdorff95", "mean_surface_distance")
+TITLES = {
+    "precision": "Precision",
+    "recall": "Recall",
+    "dice": "Dice",
+    "iou": "IoU",
+    "f1": "F1",
+    "accuracy": "Accuracy",
+    "mean_iou": "Mean IoU",
+    "hausdorff95": "HD95",
+    "mean_surface_distance": "MSD",
+}
+"""What tables and figures call the scores."""
+
+
+@dataclass(frozen=True)
+class ClassSummary:
+    """One label over all images in which it occurs in truth or prediction.
+
+    Attributes
+    ----------
+    mean, std : dict of str to float
+        `METRICS` and accuracy over these images.
+    pooled : dict of str to float
+        The same from the counts of all images.
+    n : int
+        Number of these images.
+    """
+
+    mean: dict[str, float]
+    std: dict[str, float]
+    pooled: dict[str, float]
+    n: int
+
+
+@dataclass(frozen=True)
+class Report:
+    """Scores of several images.
+
+    Parameters
+    ----------
+    scores : tuple of ImageScore
+        At least one. If some image marks its one object with different values in truth and prediction,
+        the object gets the label that it has in the truth throughout.
+
+    Raises
+    ------
+    InputError
+        If there are no scores, distances have different units, or objects marked with different values
+        are mixed with several classes.
+    """
+
+    scores: tuple[ImageScore, ...]
+
+    def __post_init__(self) -> None:
+        if not self.scores:
+            raise InputError(
+                "the report has no images",
+                expected="at least one scored image",
+                fix="check that truths and predictions were found",
+            )
+        units = sorted({score.units for score in self.scores if score.hausdorff95 is not None})
+        if len(units) > 1:
+            raise InputError(
+                f"the distances are in {' and '.join(units)}",
+                expected="one unit",
+                fix="report these images separately, or without distances",
+            )
+        object.__setattr__(self, "scores", _with_one_label(tuple(self.scores)))
+
+    @property
+    def n(self) -> int:
+        """Number of images."""
+        return len(self.scores)
+
+    @property
+    def units(self) -> str:
+        """Units of the distances."""
+        measured = (score.units for score in self.scores if score.hausdorff95 is not None)
+        return next(measured, self.scores[0].units)
+
+    @cached_property
+    def mean(self) -> dict[str, float]:
+        """Mean over images of `METRICS`, accuracy, mean IoU and distances.
+
+        A distance is averaged over the images where it is defined, and NaN if there are none; if
+        distances were not measured, they are not in the dictionary.
+        """
+        return {key: _over_defined(values, np.mean) for key, values in self._values.items()}
+
+    @cached_property
+    def std(self) -> dict[str, float]:
+        """Population standard deviation over images, of the same values as `mean`."""
+        return {key: _over_defined(values, np.std) for key, values in self._values.items()}
+
+    @cached_property
+    def pooled(self) -> dict[str, float]:
+        """`METRICS`, accuracy and mean IoU from the counts of all images."""
+        return macro(self._counts)
+
+    @cached_property
+    def per_class(self) -> dict[int, ClassSummary]:
+        """Summary of each label that occurs in any image, with the background (0)."""
+        return {label: self._summarize(label) for label, counts in self._counts.items() if counts.occurs}
+
+    @cached_property
+    def macro(self) -> dict[str, float]:
+        """Mean over the foreground classes of their means over images.
+
+        It differs from `mean` where a class is not in every image: there every image has the same
+        weight, here every class.
+        """
+        means = [summary.mean for label, summary in self.per_class.items() if label != 0]
+        return {key: float(np.mean([mean[key] for mean in means])) if means else 1.0 for key in _SCORES}
+
+    @cached_property
+    def ranking(self) -> tuple[int, ...]:
+        """Indices of `scores` from the lowest to the highest Dice; equal ones in the order of `scores`."""
+        return tuple(sorted(range(self.n), key=lambda index: self.scores[index].dice))
+
+    def best(self) -> ImageScore:
+        """Return the score with the highest Dice."""
+        return self.scores[self.ranking[-1]]
+
+    def median(self) -> ImageScore:
+        """Return the score in the middle of the ranking, the lower of two."""
+        return self.scores[self.ranking[(self.n - 1) // 2]]
+
+    def worst(self) -> ImageScore:
+        """Return the score with the lowest Dice."""
+        return self.scores[self.ranking[0]]
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One dictionary per image, as for a CSV file."""
+        return [score.to_dict() for score in self.scores]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything in plain types; NaN stays NaN, which `unetscope.io.write_json` writes as null."""
+        return {
+            "images": self.rows(),
+            "mean": self.mean,
+            "std": self.std,
+            "pooled": self.pooled,
+            "per_class": {
+                str(label): {"mean": each.mean, "std": each.std, "pooled": each.pooled, "n": each.n}
+                for label, each in self.per_class.items()
+            },
+            "n": self.n,
+            "units": self.units,
+        }
+
+    def table(self, rows: Literal["all", "summary"] = "all") -> str:
+        """Aligned plain text: images, mean ± std, pooled, and what they are over.
+
+        Parameters
+        ----------
+        rows : {"all", "summary"}
+            Whether to list the images.
+        """
+        summary = [
+            ["Mean", *self._cells(self.mean)],
+            ["± std", *self._cells(self.std)],
+            ["Pooled", *self._cells(self.pooled)],
+        ]
+        images = self._image_rows() if rows == "all" else []
+        return "\n".join(
+            [table.aligned(self._header, [images, summary, self._class_rows()]), "", *self._notes]
+        )
+
+    def to_markdown(self, rows: Literal["all", "summary"] = "all") -> str:
+        """Build the same table in Markdown; the arguments are those of `table`."""
+        spread = map(" ± ".join, zip(self._cells(self.mean), self._cells(self.std), strict=True))
+        lines = [
+            *(self._image_rows() if rows == "all" else []),
+            ["Mean ± std", *spread],
+            ["Pooled", *self._cells(self.pooled)],
+            *self._class_rows(),
+        ]
+        notes = "\n".join(f"- {note}" for note in self._notes)
+        return f"{table.markdown(self._header, lines)}\n\n{notes}\n"
+
+    @cached_property
+    def _counts(self) -> dict[int, Counts]:
+        labels = sorted({label for score in self.scores for label in score.counts})
+        return {label: sum((_counts_of(score, label) for score in self.scores), Counts()) for label in labels}
+
+    @cached_property
+    def _distances(self) -> dict[str, list[float]]:
+        measured = [score for score in self.scores if score.hausdorff95 is not None]
+        return {key: [getattr(score, key) for score in measured] for key in _DISTANCES if measured}
+
+    @cached_property
+    def _values(self) -> dict[str, list[float]]:
+        scores = {key: [score.metrics[key] for score in self.scores] for key in self.pooled}
+        return scores | self._distances
+
+    def _summarize(self, label: int) -> ClassSummary:
+        counts = [_counts_of(score, label) for score in self.scores]
+        present = [measure(each) for each in counts if each.occurs]
+        values = {key: [each[key] for each in present] for key in _SCORES}
+        return ClassSummary(
+            mean={key: float(np.mean(values[key])) for key in _SCORES},
+            std={key: float(np.std(values[key])) for key in _SCORES},
+            pooled=measure(self._counts[label]),
+            n=len(present),
+        )
+
+    @property
+    def _columns(self) -> tuple[str, ...]:
+        return (*_SCORES, *self._distances)
+
+    @property
+    def _header(self) -> list[str]:
+        return ["Image"] + [
+            f"{TITLES[key]} ({self.units})" if key in _DISTANCES else TITLES[key] for key in self._columns
+        ]
+
+    def _cells(self, values: dict[str, Any]) -> list[str]:
+        return [_number(values.get(key), digits=2 if key in _DISTANCES else 4) for key in self._columns]
+
+    def _image_rows(self) -> list[list[str]]:
+        return [[score.name, *self._cells(score.to_dict())] for score in self.scores]
+
+    def _class_rows(self) -> list[list[str]]:
+        labels = [label for label in self.per_class if label != 0]
+        if len(labels) < 2:
+            return []
+        means = [self.per_class[label] for label in labels]
+        return [
+            [f"Class {label}, mean of {each.n}", *self._cells(each.mean)]
+            for label, each in zip(labels, means, strict=True)
+        ]
+
+    @property
+    def _notes(self) -> list[str]:
+        notes = [f"Mean ± std over {_images(self.n)} (population std); pooled: from the pixel counts of all."]
+        labels = [label for label in self.per_class if label != 0]
+        if len(labels) > 1:
+            notes.append(f"Scores are means over the classes {', '.join(map(str, labels))} that occur.")
+        empty = sum(not score.classes for score in self.scores)
+        if empty:
+            notes.append(f"{_images(empty)} with no object in truth and prediction: scored 1, distance 0.")
+        undefined = sum(map(math.isnan, self._distances.get("hausdorff95", [])))
+        if undefined:
+            notes.append(
+                f"Distances are undefined for {_images(undefined)} (object in one mask only): left out."
+            )
+        if self._distances:
+            notes.append("HD95: 95 % Hausdorff distance. MSD: mean surface distance, both directions.")
+        return notes
+
+
+def _with_one_label(scores: tuple[ImageScore, ...]) -> tuple[ImageScore, ...]:
+    """Call one object by one label if its values differ anywhere, so that its counts can be pooled."""
+    recoded = next((score for score in scores if score.recoded), None)
+    if recoded is None:
+        return scores
+    true_labels = {
+        label
+        for score in scores
+        for label, counts in score.counts.items()
+        if label != 0 and counts.tp + counts.fn > 0
+    }
+    if len(true_labels) > 1 or any(len(score.counts) != 2 for score in scores):
+        raise InputError(
+            f"{recoded.name} marks its object with different values in truth and prediction, and there are"
+            " several classes",
+            expected="the same values in truth and prediction",
+            fix="name the classes",
+        )
+    label = true_labels.pop()
+    return tuple(
+        replace(score, counts=dict(zip((0, label), score.counts.values(), strict=True))) for score in scores
+    )
+
+
+def _counts_of(score: ImageScore, label: int) -> Counts:
+    """Look up the counts of a label; an image that does not list it has it nowhere."""
+    total = next(iter(score.counts.values())).total
+    return score.counts.get(label, Counts(tn=total))
+
+
+def _over_defined(values: list[float], statistic: Callable[[list[float]], Any]) -> float:
+    defined = [value for value in values if not math.isnan(value)]
+    return float(statistic(defined)) if defined else math.nan
+
+
+def _number(value: float | None, *, digits: int) -> str:
+    return "-" if value is None or math.isnan(value) else f"{value:.{digits}f}"
+
+
+def _images(n: int) -> str:
+    return f"{n} image" if n == 1 else f"{n} images"
