@@ -8,3 +8,28 @@ from importlib import import_module
 from typing import Any
 
 __version__ = "0.1.0"
+
+_API = (
+    "evaluate",
+    "find_pairs",
+    "fingerprint",
+    "load_model",
+    "normalize",
+    "plan",
+    "predict",
+    "read",
+    "read_mask",
+    "resume",
+    "train",
+)
+__all__ = ["__version__", *_API]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> Any:
+    if name in _API:
+        return getattr(import_module("unetscope.api"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

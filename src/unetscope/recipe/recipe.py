@@ -338,7 +338,9 @@ class Recipe(_Section):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.target.kind == "multiclass" and self.loss.cross_entropy == "bce":
-            raise ValueError("loss.kind bce is for one class; choose ce or ce+dice for target.kind multiclass")
+            raise ValueError(
+                "loss.kind bce is for one class; choose ce or ce+dice for target.kind multiclass"
+            )
         if self.target.kind != "multiclass" and self.loss.cross_entropy == "ce":
             raise ValueError(f"loss.kind ce needs target.kind multiclass, not {self.target.kind}; choose bce")
         for name, sizes in (

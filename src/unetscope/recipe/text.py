@@ -130,13 +130,17 @@ def _parse(setting: str) -> tuple[str, Any]:
     key, equals, text = setting.partition("=")
     if not equals:
         raise RecipeError(
-            f"the setting {setting!r} has no '='", expected="key=value", fix="write for example network.depth=3"
+            f"the setting {setting!r} has no '='",
+            expected="key=value",
+            fix="write for example network.depth=3",
         )
     try:
         return key.strip(), yaml.safe_load(text)
     except yaml.YAMLError:
         raise RecipeError(
-            f"the value of {key.strip()} is {text!r}", expected="a number, a word or a [list]", fix="correct it"
+            f"the value of {key.strip()} is {text!r}",
+            expected="a number, a word or a [list]",
+            fix="correct it",
         ) from None
 
 

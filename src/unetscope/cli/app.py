@@ -1,0 +1,367 @@
+"""The commands and how they are run."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import App, CycloptsError, Group, Parameter
+
+from unetscope import __version__
+from unetscope.cli.output import describe_budget, note, progress, say, show_epoch, write_result
+from unetscope.errors import UNetScopeError
+
+__all__ = ["app", "run"]
+
+app = App(
+    name="unetscope",
+    version=__version__,
+    help="""Segment images with a U-Net: from DICOM, PNG or TIFF files to measured results.
+
+    A first try on made-up heart images: unetscope demo
+
+    On your own images, which lie in a folder together with masks that you drew:
+
+    1. unetscope plan DATA — looks at them and says how it would train.
+    2. unetscope train DATA --minutes 10 --out RUN
+    3. unetscope predict RUN NEW_IMAGES --out RESULT
+    4. unetscope evaluate RESULT MASKS — compares results with masks.
+
+    Add --debug to any command to see where an error came from.""",
+    help_format="plaintext",
+    result_action="return_value",
+)
+_settings = Group("Settings", sort_key=1)
+
+Json = Annotated[bool, Parameter(name="--json", negative="", help="Print the result as JSON.")]
+Masks = Annotated[
+    Path | None,
+    Parameter(help="Folder of the masks, if they are not beside the images or in a subfolder such as masks."),
+]
+Device = Annotated[str, Parameter(help="Where to compute: auto, cpu, cuda or mps.")]
+Overwrite = Annotated[bool, Parameter(negative="", help="Replace what an earlier call wrote there.")]
+
+
+def run(arguments: list[str]) -> int:
+    """Run a command and turn errors into one sentence and an exit code."""
+    debug = "--debug" in arguments
+    arguments = [argument for argument in arguments if argument != "--debug"]
+    try:
+        app(arguments, exit_on_error=False, print_error=True)
+    except UNetScopeError as error:
+        if debug:
+            traceback.print_exc()
+        note(f"unetscope: {error}")
+        return error.exit_code
+    except CycloptsError:
+        return 2
+    except KeyboardInterrupt:
+        note("unetscope: interrupted.")
+        return 130
+    except BrokenPipeError:
+        # The reader of our output has gone, as `head` does; Python must not complain at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return 0
+
+
+@app.command
+def demo(*, out: Path = Path("unetscope-demo"), minutes: float = 1.5, overwrite: Overwrite = False) -> None:
+    """Train on sample heart images, segment an unseen patient, and write a report; takes about 2 minutes.
+
+    Parameters
+    ----------
+    out
+        Folder for the run, the predictions and the report.
+    minutes
+        Training time.
+    """
+    from unetscope.demo import run_demo
+
+    report = run_demo(out, minutes=minutes, overwrite=overwrite, on_message=note)
+    say(report)
+
+
+@app.command
+def presets(*, show: str | None = None, json: Json = False) -> None:
+    """List the presets, or show one as a recipe file to copy and change.
+
+    Parameters
+    ----------
+    show
+        Name of a preset, or "default" for every setting with its default.
+    """
+    from unetscope.recipe import Recipe, to_yaml
+    from unetscope.recipe.presets import PRESETS, describe_preset, preset
+
+    if show is not None:
+        recipe = Recipe() if show == "default" else preset(show)
+        if json:
+            write_result(recipe.to_dict())
+            return
+        if show != "default":
+            note(describe_preset(show) + "\n")
+        say(to_yaml(recipe))
+    elif json:
+        write_result({name: describe_preset(name) for name in PRESETS})
+    else:
+        summaries = {"auto": "Planned for your data; see `unetscope plan DATA`. The default."}
+        summaries |= {name: describe_preset(name).splitlines()[0] for name in PRESETS}
+        say("\n".join(f"{name:16} {summary}" for name, summary in summaries.items()))
+
+
+@app.command
+def plan(
+    data: Path, *, masks: Masks = None, minutes: float = 10.0, device: Device = "auto", json: Json = False
+) -> None:
+    """Look at a dataset and say how `train` would go about it, and why.
+
+    Parameters
+    ----------
+    data
+        Folder of images with masks, or a CSV table with the columns image, mask and group.
+    minutes
+        Training time to plan for.
+    """
+    from unetscope import api
+    from unetscope.recipe import to_yaml
+
+    pairing = api.find_pairs(data, masks)
+    planned = api.plan(data, masks, minutes=minutes, device=device)
+    if json:
+        write_result({"recipe": planned.recipe.to_dict(), "reasons": list(planned.reasons)})
+        return
+    usable = pairing.usable()
+    say(f"{len(usable)} images with masks in {len({pair.group for pair in usable})} groups.")
+    say("\n".join(f"  left out: {pair.image.name}: {pair.problems[0]}" for pair in pairing.pairs if pair.problems))
+    say("\n".join(f"  unpaired: {file.path.name}: {file.why}" for file in pairing.unpaired))
+    say("\n".join(f"- {reason}" for reason in planned.reasons))
+    say(f"\nThe recipe, to be changed with --set or as a file:\n\n{to_yaml(planned.recipe)}")
+
+
+@app.command
+def info(path: Path, *, json: Json = False) -> None:
+    """Tell what a model file or a run folder is.
+
+    Parameters
+    ----------
+    path
+        A model.safetensors file, or the folder that `train` wrote.
+    """
+    from unetscope.cards import describe
+
+    card = describe(path)
+    if json:
+        write_result(card)
+    else:
+        say("\n".join(f"{name:20} {value}" for name, value in card.items() if name != "recipe"))
+
+
+@app.command
+def train(
+    data: Path,
+    *,
+    out: Path,
+    masks: Masks = None,
+    preset: Annotated[str | None, Parameter(group=_settings)] = None,
+    recipe: Annotated[Path | None, Parameter(group=_settings)] = None,
+    epochs: Annotated[int | None, Parameter(group=_settings)] = None,
+    minutes: Annotated[float | None, Parameter(group=_settings)] = None,
+    seed: Annotated[int | None, Parameter(group=_settings)] = None,
+    set_: Annotated[
+        list[str] | None, Parameter(name="--set", group=_settings, negative="", consume_multiple=True)
+    ] = None,
+    device: Device = "auto",
+    overwrite: Overwrite = False,
+    tensorboard: Annotated[bool, Parameter(negative="")] = False,
+    json: Json = False,
+) -> None:
+    """Train a U-Net on images with masks. Stop at any time with Ctrl-C: the best model so far is kept.
+
+    Parameters
+    ----------
+    data
+        Folder of images with masks, or a CSV table with the columns image, mask and group.
+    out
+        Folder for the model and everything about the training.
+    preset
+        One of `unetscope presets`; "auto" plans for your data and is the default.
+    recipe
+        A recipe file (YAML) instead of a preset.
+    epochs
+        Passes over the training images, instead of the recipe's budget.
+    minutes
+        Training time, instead of the recipe's budget.
+    seed
+        For all that is drawn at random; the same seed trains the same way.
+    set_
+        Changes to the recipe, such as --set network.depth=3 training.batch_size=8.
+    tensorboard
+        Also write curves for TensorBoard to the run folder (needs the extra `tensorboard`).
+    """
+    from unetscope import api
+    from unetscope.errors import RecipeError
+
+    if preset is not None and recipe is not None:
+        raise RecipeError("both --preset and --recipe are given", expected="one of them", fix="leave one out")
+    training = api.prepare_training(
+        data,
+        out,
+        masks=masks,
+        recipe=recipe or preset or "auto",
+        settings=_settings_of(epochs, minutes, seed, set_),
+        device=device,
+        overwrite=overwrite,
+    )
+    _train(training, tensorboard=tensorboard, json=json)
+
+
+@app.command
+def resume(
+    run: Path,
+    *,
+    device: Device = "auto",
+    tensorboard: Annotated[bool, Parameter(negative="")] = False,
+    json: Json = False,
+) -> None:
+    """Go on with a training that was interrupted.
+
+    Parameters
+    ----------
+    run
+        The folder that `train` wrote.
+    tensorboard
+        Also write curves for TensorBoard to the run folder.
+    """
+    from unetscope import api
+
+    _train(api.prepare_resume(run, device=device), tensorboard=tensorboard, json=json)
+
+
+@app.command
+def predict(
+    model: Path,
+    images: Path,
+    *,
+    out: Path,
+    probabilities: Annotated[bool, Parameter(negative="")] = False,
+    threshold: float | None = None,
+    device: Device = "auto",
+    overwrite: Overwrite = False,
+    json: Json = False,
+) -> None:
+    """Segment images with a trained model; every result lies exactly on its image.
+
+    Parameters
+    ----------
+    model
+        The folder that `train` wrote, or a model.safetensors file.
+    images
+        An image, or a folder of images.
+    out
+        Folder for the results: one mask per image, and predictions.json about all of them.
+    probabilities
+        Also write the probabilities, as TIFF.
+    threshold
+        Probability from which on a pixel is the object, instead of the model's own.
+    """
+    from unetscope.folders import predict_files
+
+    results = []
+    with progress(None, "predicting") as update:
+        for result, total in predict_files(
+            model,
+            images,
+            out,
+            probabilities=probabilities,
+            threshold=threshold,
+            device=device,
+            overwrite=overwrite,
+        ):
+            results.append(result)
+            update(len(results), of=total, text=result.labels)
+    seconds = sum(result.seconds for result in results)
+    if json:
+        write_result({"out": str(out), "images": results, "seconds": seconds})
+    else:
+        say(f"{len(results)} predictions in {out}, {seconds:.1f} s ({seconds / len(results):.2f} s an image)")
+
+
+@app.command
+def evaluate(
+    predicted: Path,
+    truth: Path,
+    *,
+    out: Path | None = None,
+    json: Annotated[Path | None, Parameter(help="Write all numbers to this file, as JSON.")] = None,
+    objects: Annotated[bool, Parameter(negative="")] = False,
+    overwrite: Overwrite = False,
+) -> None:
+    """Compare results with masks: precision, recall, Dice, IoU and distances, image by image.
+
+    Parameters
+    ----------
+    predicted
+        Folder of results, or one of them.
+    truth
+        Folder of masks of the same names, or one mask.
+    out
+        Folder for a report with table and figures.
+    objects
+        The masks number their objects: compare all objects together with the background.
+    """
+    from unetscope.folders import compare_folders, write_report
+    from unetscope.io.write import write_json
+
+    comparison = compare_folders(predicted, truth, objects=objects)
+    for sentence in comparison.left_out:
+        note(f"left out: {sentence}")
+    say(comparison.report.table())
+    if json is not None:
+        write_json(json, comparison.report.to_dict(), overwrite=overwrite)
+    if out is not None:
+        note(f"report: {write_report(comparison, out, overwrite=overwrite)}")
+
+
+def _settings_of(
+    epochs: int | None, minutes: float | None, seed: int | None, changes: list[str] | None
+) -> list[str]:
+    """All changes to the recipe as key=value, those of --set last."""
+    settings = []
+    if epochs is not None or minutes is not None:
+        # A budget that is given replaces the recipe's, whichever kind that is.
+        settings += [f"training.epochs={epochs or 'null'}", f"training.minutes={minutes or 'null'}"]
+    if seed is not None:
+        settings.append(f"seed={seed}")
+    return settings + (changes or [])
+
+
+def _train(training: Any, *, tensorboard: bool, json: bool) -> None:
+    from unetscope.cards import describe
+    from unetscope.training.tensorboard import scalar_writer
+
+    recipe = training.recipe
+    roles = [entry.role for entry in training.run.data]
+    note(
+        f"{recipe.name}: {roles.count('training')} images train, {roles.count('validation')} validate, "
+        f"{describe_budget(recipe)} on {training.device}; run folder {training.run.path}"
+    )
+    for sentence in training.warnings:
+        note(f"careful: {sentence}")
+    with scalar_writer(training.run.path if tensorboard else None) as write:
+        try:
+            for record in training:
+                write(record)
+                note(show_epoch(record))
+        except KeyboardInterrupt:
+            note("stopped; the best model so far is kept, and `unetscope resume` goes on from here")
+    report = training.finish()
+    if json:
+        write_result(describe(training.run.path))
+        return
+    if report is not None:
+        say(report.table("summary"))
+    say(f"model: {training.run.model_path}")

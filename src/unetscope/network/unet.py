@@ -1,0 +1,222 @@
+"""One configurable U-Net for images and volumes (Ronneberger, Fischer, Brox 2015)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from unetscope.recipe.recipe import Network
+
+__all__ = ["UNet"]
+
+_CONV: dict[int, type[nn.Module]] = {2: nn.Conv2d, 3: nn.Conv3d}
+_UP: dict[int, type[nn.Module]] = {2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
+_POOL: dict[int, type[nn.Module]] = {2: nn.MaxPool2d, 3: nn.MaxPool3d}
+_BATCH: dict[int, type[nn.Module]] = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
+_INSTANCE: dict[int, type[nn.Module]] = {2: nn.InstanceNorm2d, 3: nn.InstanceNorm3d}
+_LINEAR = {2: "bilinear", 3: "trilinear"}
+
+
+class UNet(nn.Module):
+    """Down and up again, with a skip connection at every level.
+
+    Parameters
+    ----------
+    settings : Network
+        Depth, widths, padding, normalization and the rest.
+    in_channels : int
+        Channels of the image.
+    out_channels : int
+        Maps of logits: 1 for binary, otherwise one per class.
+
+    Notes
+    -----
+    Input (B, in_channels, *grid), output (B, out_channels, *grid) logits. With same padding the grid must
+    be divisible by `stride`; with valid padding it must be one of `valid_sizes`, and the output is
+    smaller by `margin` on every side.
+    """
+
+    def __init__(self, settings: Network, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.settings = settings
+        self.in_channels = in_channels
+        self.out_channels = out_channels
+        widths, dropout = settings.level_widths, settings.level_dropout
+        self.down = nn.ModuleList(
+            _block(settings, before, width, rate)
+            for before, width, rate in zip((in_channels, *widths), widths, dropout, strict=False)
+        )
+        self.pool = _POOL[settings.dimensions](2)
+        levels = range(settings.depth - 1, -1, -1)
+        self.up = nn.ModuleList(_upsampling(settings, widths[level + 1], widths[level]) for level in levels)
+        self.merge = nn.ModuleList(
+            _block(settings, 2 * widths[level], widths[level], dropout[level]) for level in levels
+        )
+        kernel = settings.head_kernel
+        self.head = _CONV[settings.dimensions](
+            widths[0], out_channels, kernel, padding=kernel // 2 if settings.padding == "same" else 0
+        )
+        self.apply(self._initialize)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Logits of an image batch; see the class for shapes.
+
+        Raises
+        ------
+        ValueError
+            If the grid is not one that the network can halve `depth` times, naming the next that is.
+        """
+        self._check(image.shape[2:])
+        skips = []
+        features = image
+        for block in self.down[:-1]:
+            features = block(features)
+            skips.append(features)
+            features = self.pool(features)
+        features = self.down[-1](features)
+        for up, merge, skip in zip(self.up, self.merge, reversed(skips), strict=True):
+            features = up(features)
+            features = merge(torch.cat([_center(skip, features.shape[2:]), features], dim=1))
+        return self.head(features)
+
+    @property
+    def stride(self) -> int:
+        """Grids shifted by this many pixels give the same result, shifted."""
+        return int(2**self.settings.depth)
+
+    @property
+    def margin(self) -> int:
+        """Pixels that valid padding takes away on every side; 0 with same padding."""
+        if self.settings.padding == "same":
+            return 0
+        size = self.valid_size(1)
+        return (size - self._output_size(size)) // 2
+
+    @property
+    def receptive_radius(self) -> int:
+        """Pixels beyond an output pixel that can influence it, counted generously."""
+        settings = self.settings
+        up = 2 if settings.upsampling == "interpolate" or settings.up_kernel == 3 else 1
+        radius = settings.convs * 2**settings.depth + settings.head_kernel // 2
+        for level in range(settings.depth):
+            # Convolutions down and up again, pooling, and upsampling from the level below.
+            radius += 2 * settings.convs * 2**level + 2**level + up * 2**level
+        return radius
+
+    def valid_size(self, output: int) -> int:
+        """The smallest input length whose output is at least `output` pixels long.
+
+        With same padding, the next multiple of `stride`.
+        """
+        if self.settings.padding == "same":
+            return max(math.ceil(output / self.stride), 1) * self.stride
+        size = output
+        while self._output_size(size) < output:
+            size += 1
+        return size
+
+    def _output_size(self, size: int) -> int:
+        """Output length for an input length with valid padding; 0 if it cannot be halved that often."""
+        settings = self.settings
+        shrink = 2 * settings.convs
+        for _ in range(settings.depth):
+            size -= shrink
+            if size <= 0 or size % 2:
+                return 0
+            size //= 2
+        size -= shrink
+        for _ in range(settings.depth):
+            size = 2 * size - shrink
+        return max(size - 2 * (settings.head_kernel // 2), 0)
+
+    def _check(self, grid: Sequence[int]) -> None:
+        if self.settings.padding == "same":
+            fits = all(length % self.stride == 0 for length in grid)
+        else:
+            fits = all(self._output_size(length) > 0 for length in grid)
+        if not fits:
+            sizes = [length for length in grid]
+            nearest = [self._next_size(length) for length in grid]
+            raise ValueError(f"a U-Net of depth {self.settings.depth} cannot take {sizes}; use {nearest}")
+
+    def _next_size(self, length: int) -> int:
+        if self.settings.padding == "same":
+            return self.valid_size(length)
+        while self._output_size(length) <= 0:
+            length += 1
+        return length
+
+    def _initialize(self, module: nn.Module) -> None:
+        if not isinstance(module, (*_CONV.values(), *_UP.values())):
+            return
+        weight: Tensor = module.weight  # type: ignore[assignment]
+        taps = weight[0, 0].numel()
+        inputs, outputs = weight.shape[1] * taps, weight.shape[0] * taps
+        if isinstance(module, tuple(_UP.values())):
+            # A transposed convolution is stored the other way around, and with stride 2 only one in
+            # 2^dimensions of its taps meets each output pixel.
+            inputs, outputs = weight.shape[0] * taps / 2 ** (weight.ndim - 2), weight.shape[1] * taps
+        if self.settings.init == "he-normal":
+            nn.init.normal_(weight, std=math.sqrt(2 / inputs))
+        else:
+            bound = math.sqrt(6 / (inputs + outputs))
+            nn.init.uniform_(weight, -bound, bound)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)  # type: ignore[arg-type]
+
+
+def _block(settings: Network, before: int, width: int, dropout: float) -> nn.Sequential:
+    """The convolutions of one level, each with normalization and activation; dropout after the first."""
+    layers: list[nn.Module] = []
+    for index in range(settings.convs):
+        conv = _CONV[settings.dimensions]
+        layers.append(
+            conv(before, width, 3, padding=int(settings.padding == "same"), bias=settings.norm == "none")
+        )
+        if settings.norm != "none":
+            layers.append(_normalization(settings, width))
+        layers.append(_activation(settings))
+        if index == 0 and dropout > 0:
+            layers.append(nn.Dropout(dropout))
+        before = width
+    return nn.Sequential(*layers)
+
+
+def _upsampling(settings: Network, before: int, width: int) -> nn.Sequential:
+    dimensions = settings.dimensions
+    layers: list[nn.Module]
+    if settings.upsampling == "interpolate":
+        layers = [
+            nn.Upsample(scale_factor=2, mode=_LINEAR[dimensions], align_corners=False),
+            _CONV[dimensions](before, width, 1),
+        ]
+    else:
+        extra = settings.up_kernel - 2
+        layers = [
+            _UP[dimensions](before, width, settings.up_kernel, stride=2, padding=extra, output_padding=extra)
+        ]
+    if settings.up_activation:
+        layers.append(_activation(settings))
+    return nn.Sequential(*layers)
+
+
+def _normalization(settings: Network, width: int) -> nn.Module:
+    if settings.norm == "batch":
+        return _BATCH[settings.dimensions](width)
+    if settings.norm == "instance":
+        return _INSTANCE[settings.dimensions](width, affine=True)
+    return nn.GroupNorm(math.gcd(width, 8), width)
+
+
+def _activation(settings: Network) -> nn.Module:
+    return nn.ReLU(inplace=True) if settings.activation == "relu" else nn.LeakyReLU(0.01, inplace=True)
+
+
+def _center(skip: Tensor, grid: Sequence[int]) -> Tensor:
+    """The central part of a skip connection, for valid padding; all of it with same padding."""
+    for axis, length in enumerate(grid, start=2):
+        skip = skip.narrow(axis, (skip.shape[axis] - length) // 2, length)
+    return skip

@@ -1,0 +1,25 @@
+"""Normalization, geometry and targets: NumPy in, NumPy out."""
+
+from unetscope.preprocess.frames import join_frames, split_frames
+from unetscope.preprocess.geometry import GridTransform, center_crop, center_paste, resize
+from unetscope.preprocess.normalize import Scaling, fit, fit_dataset, normalize
+from unetscope.preprocess.prepare import Preparation
+from unetscope.preprocess.targets import IGNORED, class_values, separate_objects, to_classes
+
+__all__ = [
+    "IGNORED",
+    "GridTransform",
+    "Preparation",
+    "Scaling",
+    "center_crop",
+    "center_paste",
+    "class_values",
+    "fit",
+    "fit_dataset",
+    "join_frames",
+    "normalize",
+    "resize",
+    "separate_objects",
+    "split_frames",
+    "to_classes",
+]

@@ -1,0 +1,83 @@
+"""An image as the frames that a 2D or 3D network sees one at a time, and frames back to an array."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unetscope.errors import InputError
+from unetscope.io.image import Image
+
+__all__ = ["join_frames", "outer_axes", "split_frames"]
+
+
+def outer_axes(image: Image, dimensions: int) -> str:
+    """The axes that frames are counted along: time, and slices for a 2D network.
+
+    Raises
+    ------
+    InputError
+        If a 3D network is to see an image without slices.
+    """
+    if dimensions == 3 and "Z" not in image.axes:
+        raise InputError(
+            f"{image.name} has the axes {image.axes}",
+            expected="a volume for a 3D network",
+            fix="read the whole series, or use a 2D network",
+        )
+    return "".join(axis for axis in image.axes if axis in ("T" if dimensions == 3 else "TZ"))
+
+
+def split_frames(image: Image, dimensions: int) -> list[Image]:
+    """Split an image into frames without time axis, and without slice axis for a 2D network.
+
+    Parameters
+    ----------
+    image : Image
+    dimensions : int
+        2 or 3.
+
+    Returns
+    -------
+    list of Image
+        In the order of the outer axes, slices fastest; the image itself if it is one frame.
+    """
+    outer = outer_axes(image, dimensions)
+    if not outer:
+        return [image]
+    inner = "".join(axis for axis in image.axes if axis not in outer)
+    data = image.data.transpose([image.axes.index(axis) for axis in outer + inner])
+    frames = data.reshape(-1, *data.shape[len(outer) :])
+    kept = slice(len(image.spacing) - dimensions, None)
+    return [
+        Image(
+            frame, inner, image.spacing[kept], image.origin[kept], image.units, image.channels, image.source
+        )
+        for frame in frames
+    ]
+
+
+def join_frames(frames: Sequence[NDArray[Any]], image: Image, dimensions: int) -> NDArray[Any]:
+    """Stack per-frame maps to the image's shape: the inverse of `split_frames`.
+
+    Parameters
+    ----------
+    frames : sequence of (K, *frame grid) ndarray
+        One per frame, in the order of `split_frames`.
+    image : Image
+        The image that was split.
+    dimensions : int
+        As for `split_frames`.
+
+    Returns
+    -------
+    (K, *grid) ndarray, or (T, K, *grid) for a time series
+    """
+    outer = outer_axes(image, dimensions)
+    lengths = [image.data.shape[image.axes.index(axis)] for axis in outer]
+    stacked = np.stack(frames).reshape(*lengths, *frames[0].shape)
+    # Frames are counted T, Z; the channel goes between them.
+    return np.moveaxis(stacked, len(outer), int("T" in outer))

@@ -1,0 +1,186 @@
+"""Normalization: pixel values to numbers that a network likes, as one linear map per channel.
+
+Every method is an offset, a factor and perhaps a clip, so that what training did can be stored in a
+model as a few numbers and repeated exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unetscope.errors import InputError
+from unetscope.recipe.recipe import Normalize
+
+__all__ = ["Scaling", "fit", "fit_dataset", "normalize"]
+
+# Percentiles of a training set are taken over this many evenly spaced pixels of each image.
+_PIXELS_PER_IMAGE = 200_000
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """A linear map per channel: ``(value - offset) * factor``, clipped to [0, 1] on request.
+
+    Attributes
+    ----------
+    offset, factor : tuple of float
+        One number per channel, or a single one for all.
+    clip : bool
+        Whether results are clipped to [0, 1].
+    """
+
+    offset: tuple[float, ...]
+    factor: tuple[float, ...]
+    clip: bool
+
+    def apply(self, data: NDArray[np.generic]) -> NDArray[np.float32]:
+        """Normalize an array.
+
+        Parameters
+        ----------
+        data : (C, ...) ndarray
+
+        Returns
+        -------
+        (C, ...) float32 ndarray
+        """
+        shape = (-1,) + (1,) * (data.ndim - 1)
+        # In double precision: 32-bit integers and large offsets do not survive float32.
+        scaled = (data - np.reshape(self.offset, shape)) * np.reshape(self.factor, shape)
+        if self.clip:
+            np.clip(scaled, 0.0, 1.0, out=scaled)
+        return scaled.astype(np.float32)
+
+
+def normalize(
+    data: NDArray[np.generic], settings: Normalize, *, window: tuple[float, float] | None = None
+) -> NDArray[np.float32]:
+    """Normalize one image by its own statistics.
+
+    Parameters
+    ----------
+    data : (C, ...) ndarray
+        Pixel values, finite.
+    settings : Normalize
+        Method and numbers; a scope of ``dataset`` needs `fit_dataset` instead.
+    window : (float, float), optional
+        Center and width of the image's own display window, for the method ``window``.
+
+    Returns
+    -------
+    (C, ...) float32 ndarray
+        In [0, 1] for percentile and window (when clipping) and for minmax.
+
+    Raises
+    ------
+    InputError
+        For NaN or infinite values, or a window that is nowhere given.
+    """
+    return fit(data, settings, window=window).apply(data)
+
+
+def fit(
+    data: NDArray[np.generic], settings: Normalize, *, window: tuple[float, float] | None = None
+) -> Scaling:
+    """The scaling that `normalize` applies to this image; see there."""
+    _require_finite(data)
+    if settings.method == "window":
+        return _window(settings, window)
+    if settings.scope == "image":
+        return _join([_fit_values(data.ravel(), settings)])
+    return _join([_fit_values(channel.ravel(), settings) for channel in data])
+
+
+def fit_dataset(images: Iterable[NDArray[np.generic]], settings: Normalize) -> Scaling:
+    """The scaling from the statistics of a training set, one per channel.
+
+    Parameters
+    ----------
+    images : iterable of (C, ...) ndarray
+        All with the same number of channels.
+    settings : Normalize
+
+    Raises
+    ------
+    InputError
+        If there is no image, or one has NaN or infinite values or another number of channels.
+    """
+    pooled: list[NDArray[np.generic]] = []
+    for data in images:
+        _require_finite(data)
+        flat = data.reshape(len(data), -1)
+        pooled.append(flat[:, :: max(1, flat.shape[1] // _PIXELS_PER_IMAGE)])
+    counts = sorted({len(part) for part in pooled})
+    if len(counts) != 1:
+        raise InputError(
+            f"the training images have {counts or 'no'} channels",
+            expected="the same number in all",
+            fix="convert them to the same kind, or set preprocess.color=gray",
+        )
+    return _join([_fit_values(values, settings) for values in np.concatenate(pooled, axis=1)])
+
+
+def _fit_values(values: NDArray[np.generic], settings: Normalize) -> Scaling:
+    match settings.method:
+        case "percentile":
+            low, high = (float(value) for value in np.percentile(values, [settings.low, settings.high]))
+            if low == high:
+                # Where nearly all pixels are equal, as in fluorescence with few cells, the percentiles
+                # say nothing about the objects.
+                return _span(float(values.min()), float(values.max()), clip=settings.clip)
+            return _span(low, high, clip=settings.clip)
+        case "minmax":
+            return _span(float(values.min()), float(values.max()), clip=False)
+        case "zscore":
+            deviation = float(values.std(dtype=np.float64))
+            return Scaling((float(values.mean(dtype=np.float64)),), (1.0 / (deviation or 1.0),), clip=False)
+        case _:
+            return Scaling((0.0,), (1.0,), clip=False)
+
+
+def _span(low: float, high: float, *, clip: bool) -> Scaling:
+    # A constant image becomes 0 everywhere.
+    return Scaling((low,), (1.0 / ((high - low) or 1.0),), clip=clip)
+
+
+def _window(settings: Normalize, window: tuple[float, float] | None) -> Scaling:
+    """DICOM PS3.3 C.11.2.1.2: the linear VOI LUT function."""
+    if settings.center is not None and settings.width is not None:
+        window = settings.center, settings.width
+    if window is None:
+        raise InputError(
+            "an image without a display window is to be normalized by its window",
+            expected="a DICOM window",
+            fix="set preprocess.normalize.center and width, or choose another method",
+        )
+    center, width = window
+    if width <= 1:
+        raise InputError(f"the display window is {width:g} wide", expected="more than 1", fix="give a window")
+    low = center - 0.5 - (width - 1) / 2
+    return _span(low, low + width - 1, clip=settings.clip)
+
+
+def _join(scalings: list[Scaling]) -> Scaling:
+    return Scaling(
+        tuple(scaling.offset[0] for scaling in scalings),
+        tuple(scaling.factor[0] for scaling in scalings),
+        scalings[0].clip,
+    )
+
+
+def _require_finite(data: NDArray[np.generic]) -> None:
+    if data.size == 0:
+        raise InputError(f"the image is empty (shape {data.shape})", expected="pixels", fix="leave it out")
+    if not np.issubdtype(data.dtype, np.inexact):
+        return
+    broken = int(data.size - np.isfinite(data).sum())
+    if broken:
+        raise InputError(
+            f"{broken} of {data.size} pixels are NaN or infinite",
+            expected="finite values",
+            fix="replace them or leave the image out",
+        )

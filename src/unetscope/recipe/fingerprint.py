@@ -1,0 +1,199 @@
+"""The fingerprint of a dataset: the few facts from which a recipe can be planned."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unetscope.errors import InputError
+
+__all__ = ["Fingerprint", "take_fingerprint"]
+
+# Objects of this many images tell enough about their size.
+_IMAGES_FOR_OBJECTS = 20
+
+
+class _Grid(Protocol):
+    """What is needed of an image."""
+
+    @property
+    def data(self) -> NDArray[Any]: ...
+    @property
+    def axes(self) -> str: ...
+    @property
+    def grid(self) -> tuple[int, ...]: ...
+    @property
+    def spacing(self) -> tuple[float, ...]: ...
+    @property
+    def units(self) -> str: ...
+    @property
+    def is_rgb(self) -> bool: ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Fingerprint:
+    """Facts about a dataset.
+
+    Attributes
+    ----------
+    images : int
+        How many images.
+    groups : int
+        How many groups (patients, slides, …) they belong to.
+    channels : int
+        Of every image.
+    gray_in_color : bool
+        Color images whose channels are all equal.
+    dtype : str
+    smallest, largest, median : tuple of int
+        Grids, axis by axis.
+    spacing : tuple of float
+        Median, along the same axes.
+    units : str
+    labels : tuple of int
+        All values in the masks.
+    foreground : float
+        Part of all mask pixels that is not 0.
+    object_diameter : float
+        Median over connected objects of the diameter of a disk (ball) of the same size, pixels.
+    objects_per_image : float
+        Median number of connected objects.
+    reach : tuple of float
+        How far objects reach from the center along each axis, as a part of half the side: 1 is the border.
+    numbered : bool
+        Whether the masks number their objects, rather than name classes.
+    """
+
+    images: int
+    groups: int
+    channels: int
+    gray_in_color: bool
+    dtype: str
+    smallest: tuple[int, ...]
+    largest: tuple[int, ...]
+    median: tuple[int, ...]
+    spacing: tuple[float, ...]
+    units: str
+    labels: tuple[int, ...]
+    foreground: float
+    object_diameter: float
+    objects_per_image: float
+    reach: tuple[float, ...]
+    numbered: bool
+
+
+def take_fingerprint(pairs: Iterable[tuple[_Grid, _Grid]], *, groups: int) -> Fingerprint:
+    """Look at all images and masks of a dataset.
+
+    Parameters
+    ----------
+    pairs : iterable of (image, mask)
+    groups : int
+        How many groups they belong to.
+
+    Raises
+    ------
+    InputError
+        If there is no pair, or images differ in channels or number of axes.
+    """
+    seen = [
+        _Facts.of(image, mask, with_objects=i < _IMAGES_FOR_OBJECTS) for i, (image, mask) in enumerate(pairs)
+    ]
+    if not seen:
+        raise InputError("there is no image with a mask", expected="at least one", fix="add images and masks")
+    kinds = sorted({(facts.channels, len(facts.grid)) for facts in seen})
+    if len(kinds) > 1:
+        raise InputError(
+            "the images differ: "
+            + ", ".join(f"{channels} channel(s) in {axes} dimensions" for channels, axes in kinds),
+            expected="one kind of image",
+            fix="keep one kind in the dataset, or convert them",
+        )
+    grids = np.array([facts.grid for facts in seen])
+    diameters = np.concatenate([facts.diameters for facts in seen])
+    counted = [len(facts.diameters) for facts in seen[:_IMAGES_FOR_OBJECTS]]
+    return Fingerprint(
+        images=len(seen),
+        groups=groups,
+        channels=seen[0].channels,
+        gray_in_color=all(facts.gray_in_color for facts in seen),
+        dtype=seen[0].dtype,
+        smallest=tuple(int(n) for n in grids.min(axis=0)),
+        largest=tuple(int(n) for n in grids.max(axis=0)),
+        median=tuple(int(n) for n in np.median(grids, axis=0)),
+        spacing=tuple(float(s) for s in np.median([facts.spacing for facts in seen], axis=0)),
+        units=seen[0].units,
+        labels=tuple(sorted({label for facts in seen for label in facts.labels})),
+        foreground=float(np.sum([facts.foreground for facts in seen]) / grids.prod(axis=1).sum()),
+        object_diameter=float(np.median(diameters)) if len(diameters) else 0.0,
+        objects_per_image=float(np.median(counted)),
+        reach=tuple(float(part) for part in np.max([facts.reach for facts in seen], axis=0)),
+        numbered=_is_numbered(seen),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Facts:
+    """The same for one image."""
+
+    channels: int
+    gray_in_color: bool
+    dtype: str
+    grid: tuple[int, ...]
+    spacing: tuple[float, ...]
+    units: str
+    labels: tuple[int, ...]
+    foreground: int
+    diameters: NDArray[np.float64]
+    reach: tuple[float, ...]
+    compact: bool
+
+    @classmethod
+    def of(cls, image: _Grid, mask: _Grid, *, with_objects: bool) -> _Facts:
+        data = image.data
+        values = np.unique(mask.data)
+        positive = values[values > 0]
+        sizes = _object_sizes(mask.data) if with_objects else np.zeros(0)
+        power = 1 / len(image.grid)
+        unit_ball = np.pi / 4 if len(image.grid) == 2 else np.pi / 6
+        return cls(
+            channels=data.shape[image.axes.index("C")] if "C" in image.axes else 1,
+            gray_in_color=bool(image.is_rgb and (data[0] == data[1]).all() and (data[1] == data[2]).all()),
+            dtype=str(data.dtype),
+            grid=image.grid,
+            spacing=image.spacing,
+            units=image.units,
+            labels=tuple(int(value) for value in values),
+            foreground=int((mask.data != 0).sum()),
+            diameters=(sizes / unit_ball) ** power,
+            reach=tuple(_reach(mask.data, axis) for axis in range(mask.data.ndim)),
+            compact=with_objects and len(sizes) <= 1.5 * len(positive),
+        )
+
+
+def _object_sizes(mask: NDArray[Any]) -> NDArray[np.float64]:
+    """Pixels of each connected part of one value."""
+    from skimage.measure import label
+
+    return np.bincount(label(mask, background=0, connectivity=1).ravel())[1:].astype(np.float64)
+
+
+def _reach(mask: NDArray[Any], axis: int) -> float:
+    """Distance of the farthest object pixel's far edge from the center, as a part of half the side."""
+    length = mask.shape[axis]
+    others = tuple(other for other in range(mask.ndim) if other != axis)
+    positions = np.flatnonzero((mask != 0).any(axis=others))
+    if not len(positions):
+        return 0.0
+    return float(max(length - 2 * positions[0], 2 * (positions[-1] + 1) - length) / length)
+
+
+def _is_numbered(seen: list[_Facts]) -> bool:
+    """Masks number objects if they hold many different values and each value is about one connected part."""
+    looked = seen[:_IMAGES_FOR_OBJECTS]
+    many = np.median([len(facts.labels) for facts in looked]) > 4 or len({len(f.labels) for f in looked}) > 3
+    return bool(many and np.mean([facts.compact for facts in looked]) > 0.5)

@@ -1,0 +1,196 @@
+"""The plan that `auto` makes: from the fingerprint of a dataset to a recipe, explained in words."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from unetscope.recipe.fingerprint import Fingerprint
+from unetscope.recipe.recipe import (
+    Augmentation,
+    Loss,
+    Network,
+    Normalize,
+    Optimizer,
+    Prediction,
+    Preprocess,
+    Recipe,
+    Schedule,
+    Sizes,
+    Split,
+    Target,
+    Training,
+)
+
+__all__ = ["Plan", "plan_recipe"]
+
+_PATCH_2D = 192
+_PATCH_3D = 64
+# The network sees this much more than the space that objects take up in the training masks.
+_CROP_MARGIN = 1.5
+# Fewer images do not show where objects can be.
+_IMAGES_FOR_CROP = 10
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A planned recipe with its reasons.
+
+    Attributes
+    ----------
+    recipe : Recipe
+    reasons : tuple of str
+        One sentence per decision.
+    """
+
+    recipe: Recipe
+    reasons: tuple[str, ...]
+
+
+def plan_recipe(facts: Fingerprint, *, device: str = "cpu", minutes: float = 10.0) -> Plan:
+    """Plan a recipe for a dataset.
+
+    Parameters
+    ----------
+    facts : Fingerprint
+    device : str
+        ``"cpu"``, ``"cuda"`` or ``"mps"``: what the network may cost.
+    minutes : float
+        Time budget for training.
+
+    Returns
+    -------
+    Plan
+    """
+    reasons: list[str] = []
+    dimensions = len(facts.median)
+    target = _target(facts, reasons)
+    crop = _crop(facts, reasons)
+    patch = _patch(facts, reasons) if crop is None else None
+    size = crop or patch or facts.median
+    depth = _depth(size)
+    width = 16 if device == "cpu" else 32
+    reasons.append(
+        f"The network halves a sample of {_times(size)} pixels {depth} times and starts with {width} feature "
+        f"channels, which suits training on {'a CPU' if device == 'cpu' else 'a GPU'}."
+    )
+    color = "gray" if facts.gray_in_color else "keep"
+    if facts.gray_in_color:
+        reasons.append("The color channels of all images are equal, so one of them is enough.")
+    batch = _batch_size(size, device)
+    samples = _samples_per_epoch(facts, batch)
+    reasons.append(
+        f"Each epoch draws {samples} samples in batches of {batch}, newly rotated, zoomed, bent, and changed in "
+        f"brightness and contrast, because {facts.images} images alone are learned by heart."
+    )
+    recipe = Recipe(
+        name="auto",
+        preprocess=Preprocess(
+            color=color, normalize=Normalize(method="percentile", low=1, high=99, clip=False)
+        ),
+        target=target,
+        network=Network(dimensions=dimensions, depth=depth, width=width, max_width=256, norm="batch"),
+        loss=Loss(kind="ce+dice" if target.kind == "multiclass" else "bce+dice", dice_smooth=1.0),
+        optimizer=Optimizer(kind="adamw", learning_rate=3e-3, weight_decay=1e-2, clip_norm=1.0),
+        schedule=Schedule(kind="one-cycle"),
+        augmentation=Augmentation(
+            probability=0.8,
+            flip=("Y", "X") if dimensions == 2 else ("Z", "Y", "X"),
+            rotation=30,
+            zoom=0.25,
+            stretch=0.1,
+            shift=0.05,
+            elastic=3.0,
+            elastic_spacing=max(16.0, min(size[-2:]) / 6),
+            noise=0.05,
+            brightness=0.1,
+            contrast=0.25,
+            gamma=0.25,
+        ),
+        training=Training(
+            epochs=None, minutes=minutes, batch_size=batch, patch=patch, samples=samples, averaging=0.99
+        ),
+        split=Split(validation=0.2 if facts.images > 1 and facts.groups > 1 else 0.0),
+        prediction=Prediction(threshold="auto"),
+    )
+    reasons.append(_split_reason(facts, recipe))
+    reasons.append(f"The learning rate rises and falls once over the {minutes:g} minutes of the budget.")
+    return Plan(recipe, tuple(reasons))
+
+
+def _target(facts: Fingerprint, reasons: list[str]) -> Target:
+    if facts.numbered:
+        reasons.append(
+            f"The masks number their objects (about {facts.objects_per_image:.0f} per image), so objects are told "
+            "from background with a gap where they touch."
+        )
+        return Target(kind="instances")
+    if len(facts.labels) > 2:
+        reasons.append(f"The masks hold {len(facts.labels)} values {list(facts.labels)}: one class each.")
+        return Target(kind="multiclass", values=facts.labels)
+    reasons.append(
+        f"The masks hold the values {list(facts.labels)}: object or background "
+        f"({100 * facts.foreground:.1f} % of the pixels are object)."
+    )
+    return Target(kind="binary")
+
+
+def _crop(facts: Fingerprint, reasons: list[str]) -> Sizes | None:
+    """The center, if the objects of all images lie well inside it."""
+    same = facts.smallest == facts.largest
+    sides = [16 * math.ceil(_CROP_MARGIN * part * n / 16) for part, n in zip(facts.reach, facts.median, strict=True)]
+    small = all(side <= 0.6 * length for side, length in zip(sides, facts.median, strict=True))
+    if not (same and small and facts.images >= _IMAGES_FOR_CROP) or max(sides) > _PATCH_2D:
+        return None
+    taken = [math.ceil(part * n) for part, n in zip(facts.reach, facts.median, strict=True)]
+    reasons.append(
+        f"All objects lie within the central {_times(taken)} of {_times(facts.median)} pixels, so the network sees "
+        f"only the central {_times(sides)}, and everything outside is background. If yours can lie elsewhere, "
+        "set preprocess.crop=null and a training.patch."
+    )
+    return _sizes(sides)
+
+
+def _patch(facts: Fingerprint, reasons: list[str]) -> Sizes | None:
+    limit = _PATCH_2D if len(facts.median) == 2 else _PATCH_3D
+    if facts.smallest == facts.largest and max(facts.largest) <= limit:
+        reasons.append(f"All images are {_times(facts.largest)} pixels and are trained on whole.")
+        return None
+    sides = [min(limit, 16 * math.ceil(length / 16)) for length in facts.smallest]
+    reasons.append(
+        f"Images of {_times(facts.smallest)} to {_times(facts.largest)} pixels are trained on in patches of "
+        f"{_times(sides)}, half of them around objects."
+    )
+    return _sizes(sides)
+
+
+def _sizes(sides: list[int]) -> Sizes:
+    return (sides[0], sides[1]) if len(sides) == 2 else (sides[0], sides[1], sides[2])
+
+
+def _depth(size: tuple[int, ...]) -> int:
+    """As deep as leaves at least 8 pixels, and at most 4 levels."""
+    return max(1, min(4, int(math.log2(max(min(size) / 8, 2)))))
+
+
+def _batch_size(size: tuple[int, ...], device: str) -> int:
+    pixels = (1 if device == "cpu" else 4) * 8 * 160**2
+    return max(2, min(16, round(pixels / math.prod(size))))
+
+
+def _samples_per_epoch(facts: Fingerprint, batch: int) -> int:
+    """Every training image at least once, and enough steps for an epoch to mean something."""
+    return max(facts.images, 16 * batch)
+
+
+def _split_reason(facts: Fingerprint, recipe: Recipe) -> str:
+    if recipe.split.validation == 0:
+        return "There is nothing to validate on: one image, or one group. The last epoch is kept."
+    return (
+        f"A fifth of the {facts.images} images validates; their {facts.groups} groups are never divided, and the "
+        "epoch with the best validation Dice is kept."
+    )
+
+
+def _times(size: tuple[int, ...] | list[int]) -> str:
+    return "×".join(str(length) for length in size)

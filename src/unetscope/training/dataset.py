@@ -1,0 +1,253 @@
+"""Images and masks, prepared once and kept in memory, and the batches that are drawn from them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from unetscope.errors import InputError
+from unetscope.io.image import Image
+from unetscope.network import UNet
+from unetscope.preprocess import IGNORED, Preparation, split_frames, to_classes
+from unetscope.recipe import Recipe
+from unetscope.training.augment import Placement, change_values, place, resample
+from unetscope.training.weights import weight_map
+
+__all__ = ["Batch", "Batches", "Example", "Sample", "prepare_samples"]
+
+# Foreground pixels remembered per sample, to center patches on.
+_CENTERS = 4096
+
+
+@dataclass(frozen=True, eq=False)
+class Example:
+    """An image with its mask, as read.
+
+    Attributes
+    ----------
+    name : str
+        For tables and messages.
+    group : str
+        What must stay on one side of the split.
+    image, mask : Image
+        On the same grid.
+    """
+
+    name: str
+    group: str
+    image: Image
+    mask: Image
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """One prepared frame: normalized image, pixel weights if any, and class indices in one array.
+
+    Attributes
+    ----------
+    name : str
+        Of the example it comes from.
+    array : (C + W + 1, *grid) float32 ndarray
+        Image channels, W = 0 or 1 weight maps, class indices.
+    channels : int
+        C.
+    centers : (N, D) int ndarray
+        Some foreground pixels.
+    """
+
+    name: str
+    array: NDArray[np.float32]
+    channels: int
+    centers: NDArray[np.int_]
+
+    @property
+    def image(self) -> NDArray[np.float32]:
+        """(C, *grid) float32."""
+        return self.array[: self.channels]
+
+    @property
+    def target(self) -> NDArray[np.float32]:
+        """(*grid) class indices, as float32."""
+        return self.array[-1]
+
+    @property
+    def grid(self) -> tuple[int, ...]:
+        """Lengths of the spatial axes."""
+        return self.array.shape[1:]
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """What one step learns from.
+
+    Attributes
+    ----------
+    images : (B, C, *size) float32 Tensor
+    targets : (B, *output size) int64 Tensor
+        Smaller than the images with valid padding.
+    weights : (B, *output size) float32 Tensor or None
+    """
+
+    images: Tensor
+    targets: Tensor
+    weights: Tensor | None
+
+
+def prepare_samples(
+    examples: Sequence[Example], recipe: Recipe, preparation: Preparation, values: Sequence[int]
+) -> list[Sample]:
+    """Normalize, resize and crop examples, turn masks into classes, and weigh their pixels.
+
+    Parameters
+    ----------
+    examples : sequence of Example
+    recipe : Recipe
+    preparation : Preparation
+        Fitted to the training set.
+    values : sequence of int
+        Mask value of each class.
+
+    Raises
+    ------
+    InputError
+        Naming the example, if its image or mask cannot be used.
+    """
+    samples = []
+    for example in examples:
+        dimensions = recipe.network.dimensions
+        frames = zip(
+            split_frames(example.image, dimensions), split_frames(example.mask, dimensions), strict=True
+        )
+        samples += [_sample(example.name, image, mask, recipe, preparation, values) for image, mask in frames]
+    counts = sorted({sample.channels for sample in samples})
+    if len(counts) > 1:
+        raise InputError(
+            f"the images have {counts} channels",
+            expected="the same number in all",
+            fix="convert them to the same kind, or set preprocess.color=gray",
+        )
+    return samples
+
+
+class Batches:
+    """Draws augmented batches from samples; the same seed and epoch give the same batches.
+
+    Parameters
+    ----------
+    samples : sequence of Sample
+    recipe : Recipe
+    network : UNet
+        Tells which sizes it can take.
+    device : torch.device
+
+    Raises
+    ------
+    InputError
+        If whole images of different sizes are to share a batch.
+    """
+
+    def __init__(
+        self, samples: Sequence[Sample], recipe: Recipe, network: UNet, device: torch.device
+    ) -> None:
+        self.samples = samples
+        self.recipe = recipe
+        self.device = device
+        grids = {sample.grid for sample in samples}
+        if recipe.training.patch is None and len(grids) > 1 and recipe.training.batch_size > 1:
+            raise InputError(
+                f"the images have {len(grids)} different sizes, such as {sorted(grids)[0]} and {sorted(grids)[-1]}",
+                expected="one size when whole images are trained together",
+                fix="set training.patch, preprocess.resize, or training.batch_size=1",
+            )
+        self._size_for = network.valid_size
+        self._margin = network.margin
+        self.per_epoch = recipe.training.samples or len(samples)
+
+    def epoch(self, number: int) -> Iterator[Batch]:
+        """The batches of one epoch; every sample is drawn equally often.
+
+        Parameters
+        ----------
+        number : int
+            Decides, with the recipe's seed, all that is random.
+        """
+        # No random state survives an epoch, so a run that is resumed after it draws the same batches.
+        rng = np.random.default_rng([self.recipe.seed, number])
+        generator = torch.Generator(self.device).manual_seed(int(rng.integers(2**63)))
+        rounds = math.ceil(self.per_epoch / len(self.samples))
+        order = np.concatenate([rng.permutation(len(self.samples)) for _ in range(rounds)])[: self.per_epoch]
+        size = self.recipe.training.batch_size
+        for start in range(0, len(order), size):
+            yield self._batch([self.samples[i] for i in order[start : start + size]], rng, generator)
+
+    def _batch(
+        self, samples: Sequence[Sample], rng: np.random.Generator, generator: torch.Generator
+    ) -> Batch:
+        patch = self.recipe.training.patch or samples[0].grid
+        size = [self._size_for(length) for length in patch]
+        placements = [self._place(sample, size, rng) for sample in samples]
+        arrays = resample([sample.array for sample in samples], placements, size, labels=1).to(self.device)
+        channels = samples[0].channels
+        images = change_values(arrays[:, :channels], self.recipe.augmentation, generator)
+        rest = arrays[
+            (slice(None), slice(channels, None), *(slice(self._margin, n - self._margin) for n in size))
+        ]
+        return Batch(images, rest[:, -1].long(), rest[:, 0] if rest.shape[1] == 2 else None)
+
+    def _place(self, sample: Sample, size: Sequence[int], rng: np.random.Generator) -> Placement:
+        grid = np.asarray(sample.grid)
+        if self.recipe.training.patch is None:
+            center = (grid - 1) / 2
+        else:
+            half = np.minimum((np.asarray(size) - 2 * self._margin) / 2, grid / 2)
+            if len(sample.centers) and rng.random() < self.recipe.training.foreground:
+                center = (
+                    sample.centers[rng.integers(len(sample.centers))]
+                    + rng.uniform(-0.5, 0.5, len(grid)) * half
+                )
+            else:
+                center = rng.uniform(half - 0.5, np.maximum(grid - half - 0.5, half - 0.5))
+            center = np.clip(center, half - 0.5, grid - half - 0.5)
+        return place(center, size, self.recipe.augmentation, rng)
+
+
+def _sample(
+    name: str, image: Image, mask: Image, recipe: Recipe, preparation: Preparation, values: Sequence[int]
+) -> Sample:
+    if image.grid != mask.grid:
+        raise InputError(
+            f"{name}: the mask is {mask.grid} but the image {image.grid}",
+            expected="a mask on the image's grid",
+            fix="correct or leave out this pair",
+        )
+    transform = preparation.transform(image.grid)
+    pixels = transform.image(preparation.normalized(image))
+    try:
+        classes = transform.mask(to_classes(mask.data, recipe.target, values), fill=IGNORED)
+    except InputError as error:
+        raise InputError(f"{name}: {error.found}", expected=error.expected, fix=error.fix) from error
+    parts = [pixels]
+    if recipe.loss.border is not None:
+        objects = transform.mask(_objects(mask, recipe), fill=0)
+        parts.append(weight_map(objects, classes, recipe.loss.border)[np.newaxis])
+    parts.append(classes[np.newaxis].astype(np.float32))
+    foreground = np.argwhere(classes > 0)
+    step = max(1, len(foreground) // _CENTERS)
+    return Sample(name, np.concatenate(parts), len(pixels), foreground[::step])
+
+
+def _objects(mask: Image, recipe: Recipe) -> NDArray[np.int32]:
+    """One number per object: the mask's own, or its connected parts."""
+    from scipy import ndimage
+
+    if recipe.target.kind == "instances":
+        data = np.where(mask.data == recipe.target.ignore, 0, mask.data)
+        return np.unique(data, return_inverse=True)[1].reshape(data.shape).astype(np.int32)
+    labels, _ = ndimage.label(mask.data > recipe.target.threshold, output=np.int32)
+    return labels

@@ -1,0 +1,114 @@
+"""The losses: cross entropies, Dice, and their sum, over labeled pixels only."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from unetscope.preprocess import IGNORED
+from unetscope.recipe.recipe import Loss
+
+__all__ = ["dice_loss", "pixel_loss", "segmentation_loss"]
+
+
+def segmentation_loss(
+    logits: Tensor, target: Tensor, settings: Loss, weights: Tensor | None = None
+) -> Tensor:
+    """The loss that a recipe asks for.
+
+    Parameters
+    ----------
+    logits : (B, K, *grid) Tensor
+        K is 1 for one class against background, otherwise the number of classes.
+    target : (B, *grid) integer Tensor
+        Class indices; pixels of -1 do not count.
+    settings : Loss
+    weights : (B, *grid) Tensor, optional
+        Weights of the cross entropy's pixels.
+
+    Returns
+    -------
+    Tensor
+        Scalar, float32.
+    """
+    logits = logits.float()
+    total = logits.new_zeros(())
+    if settings.cross_entropy is not None:
+        total = total + pixel_loss(logits, target, weights)
+    if settings.has_dice:
+        total = total + dice_loss(logits, target, settings)
+    return total
+
+
+def pixel_loss(logits: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
+    """Cross entropy, mean over the labeled pixels: binary (sigmoid) for one map, otherwise softmax.
+
+    With weights, ``−(1/N) Σ w(x) log p_l(x)(x)`` (Ronneberger et al. 2015, equation 1, with the sign that
+    makes it a loss, and divided by the number of pixels so that the step does not depend on image size).
+
+    Parameters
+    ----------
+    logits : (B, K, *grid) float Tensor
+    target : (B, *grid) integer Tensor
+    weights : (B, *grid) Tensor, optional
+
+    Returns
+    -------
+    Tensor
+        Scalar; 0 if nothing is labeled.
+    """
+    labeled = target != IGNORED
+    if logits.shape[1] == 1:
+        truth = (target > 0).to(logits.dtype)
+        each = functional.binary_cross_entropy_with_logits(logits[:, 0], truth, reduction="none")
+    else:
+        each = functional.cross_entropy(logits, target.long(), reduction="none", ignore_index=IGNORED)
+    if weights is not None:
+        each = each * weights
+    return (each * labeled).sum() / labeled.sum().clamp(min=1)
+
+
+def dice_loss(logits: Tensor, target: Tensor, settings: Loss) -> Tensor:
+    """1 − Dice, mean over classes (and over images, if the recipe sums over each on its own).
+
+    Parameters
+    ----------
+    logits : (B, K, *grid) float Tensor
+    target : (B, *grid) integer Tensor
+    settings : Loss
+        ``dice_smooth`` is ε below.
+
+    Returns
+    -------
+    Tensor
+        Scalar in [0, 1].
+
+    Notes
+    -----
+    With probabilities p and truth r: one-term is ``1 − (2Σpr + ε) / (Σp + Σr + ε)`` (Milletari et al. 2016
+    without the squares); two-term is ``1 − (Σpr + ε) / (Σ(p+r) + ε) − (Σ(1−p)(1−r) + ε) / (Σ(2−p−r) + ε)``
+    (Sudre et al. 2017, DL2).
+    """
+    classes = logits.shape[1]
+    labeled = (target != IGNORED)[:, None]
+    if classes == 1:
+        p, r = torch.sigmoid(logits), (target > 0)[:, None]
+    else:
+        p = torch.softmax(logits, dim=1)
+        index = torch.arange(classes, device=target.device).reshape(-1, *[1] * (target.ndim - 1))
+        r = target[:, None] == index
+        if not settings.dice_background:
+            p, r = p[:, 1:], r[:, 1:]
+    p, r = p * labeled, (r & labeled).to(p.dtype)
+    grid = tuple(range(2, p.ndim))
+    over = (0, *grid) if settings.dice_over == "batch" else grid
+    smooth = settings.dice_smooth
+    both, either = (p * r).sum(over), (p + r).sum(over)
+    if settings.dice_form == "one-term":
+        return (1 - (2 * both + smooth) / (either + smooth)).mean()
+    count = labeled.sum(over).to(p.dtype)
+    neither = count - either + both
+    return (
+        1 - (both + smooth) / (either + smooth) - (neither + smooth) / (2 * count - either + smooth)
+    ).mean()

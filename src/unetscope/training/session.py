@@ -1,0 +1,168 @@
+"""One training from examples to a model: split, prepare, loop, and write the run folder."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator, Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from unetscope.io.image import Image
+from unetscope.model import Model
+from unetscope.network import UNet
+from unetscope.preprocess import Preparation, class_values
+from unetscope.recipe import Recipe
+from unetscope.training.dataset import Example, prepare_samples
+from unetscope.training.loop import EpochRecord, TrainingState, train_epochs
+from unetscope.training.run import DataEntry, Run, file_hash
+from unetscope.training.split import Division, divide
+
+__all__ = ["describe_data", "fit"]
+
+# Writing the full state takes longer than a short epoch.
+_SECONDS_BETWEEN_CHECKPOINTS = 30.0
+
+
+def describe_data(examples: Sequence[Example], recipe: Recipe) -> list[DataEntry]:
+    """Split examples and fingerprint their files, for the run folder.
+
+    Raises
+    ------
+    InputError
+        If the examples cannot be split as the recipe asks.
+    """
+    division = divide([example.group for example in examples], recipe.split, seed=recipe.seed)
+    return [
+        DataEntry(
+            name=example.name,
+            group=example.group,
+            role="validation" if position in division.validation else "training",
+            image=_path(example.image),
+            mask=_path(example.mask),
+            image_sha256=_hash(example.image),
+            mask_sha256=_hash(example.mask),
+        )
+        for position, example in enumerate(examples)
+    ]
+
+
+def fit(run: Run, examples: Sequence[Example], *, device: torch.device) -> Iterator[EpochRecord]:
+    """Train as the run folder says, from its beginning or from its checkpoint.
+
+    Parameters
+    ----------
+    run : Run
+    examples : sequence of Example
+        In the order of the run's data.
+    device : torch.device
+
+    Yields
+    ------
+    EpochRecord
+        After the run folder holds it. Closing the generator keeps the best model and a checkpoint.
+
+    Raises
+    ------
+    InputError
+        If an image or mask cannot be used.
+    TrainingError
+        If training has to stop; the best model so far is in the run folder.
+    """
+    recipe = run.recipe
+    division = _division(run.data)
+    chosen = [examples[i] for i in division.training]
+    preparation = Preparation.fit(recipe.preprocess, [example.image for example in chosen])
+    values = class_values(_mask_values(chosen), recipe.target)
+    training = prepare_samples(chosen, recipe, preparation, values)
+    validation = prepare_samples([examples[i] for i in division.validation], recipe, preparation, values)
+    outputs = len(values) if recipe.target.kind == "multiclass" else 1
+    state = TrainingState(recipe, _new_network(recipe, training[0].channels, outputs, device))
+    run.load_checkpoint(state)
+    saved = time.monotonic()
+    epochs = train_epochs(state, recipe, training, validation)
+    try:
+        for record in epochs:
+            run.append(record)
+            if record.best:
+                model = Model(
+                    network=state.judged,
+                    recipe=recipe,
+                    values=values,
+                    channels=_channel_names(chosen[0].image, training[0].channels),
+                    scaling=preparation.scaling,
+                    threshold=record.threshold,
+                    provenance=_provenance(run, record, division),
+                )
+                run.save_model(model)
+                run.write_metrics(dict(model.provenance["scores"]))
+            if time.monotonic() - saved > _SECONDS_BETWEEN_CHECKPOINTS:
+                run.save_checkpoint(state)
+                saved = time.monotonic()
+            yield record
+            if run.stop_requested:
+                break
+    finally:
+        # After an error inside an epoch the state is not that of an epoch's end.
+        if run.history() and run.history()[-1]["epoch"] == state.epoch:
+            run.save_checkpoint(state)
+
+
+def _division(data: Sequence[DataEntry]) -> Division:
+    return Division(
+        tuple(i for i, entry in enumerate(data) if entry.role == "training"),
+        tuple(i for i, entry in enumerate(data) if entry.role == "validation"),
+    )
+
+
+def _new_network(recipe: Recipe, channels: int, outputs: int, device: torch.device) -> UNet:
+    with torch.random.fork_rng([]):
+        torch.manual_seed(recipe.seed)
+        network = UNet(recipe.network, channels, outputs)
+    if recipe.network.dimensions == 2:
+        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return network.to(device)
+
+
+def _mask_values(examples: Sequence[Example]) -> list[int]:
+    found = [np.unique(example.mask.data) for example in examples]
+    return [int(value) for value in np.unique(np.concatenate(found))]
+
+
+def _channel_names(image: Image, count: int) -> tuple[str, ...]:
+    return image.channels if len(image.channels) == count else ("gray",) * count
+
+
+def _provenance(run: Run, record: EpochRecord, division: Division) -> dict[str, object]:
+    digest = hashlib.sha256()
+    for entry in run.data:
+        digest.update((entry.image_sha256 + entry.mask_sha256).encode())
+    return {
+        "unetscope": version("unetscope"),
+        "torch": str(torch.__version__),
+        "training images": len(division.training),
+        "validation images": len(division.validation),
+        "data": digest.hexdigest(),
+        "scores": {
+            "epoch": record.epoch,
+            "seconds": round(record.seconds, 1),
+            "threshold": record.threshold,
+            "validation dice": record.val_dice,
+            "validation loss": record.val_loss,
+        },
+    }
+
+
+def _path(image: Image) -> str:
+    path = image.source.path
+    return "" if path is None else str(path.resolve())
+
+
+def _hash(image: Image) -> str:
+    path = image.source.path
+    if path is not None and Path(path).is_file():
+        return file_hash(path)
+    return hashlib.sha256(np.ascontiguousarray(image.data).tobytes()).hexdigest()

@@ -1,0 +1,125 @@
+"""Validation: the prediction and the metrics that users run, on the images kept out of training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from unetscope.evaluation.metrics import Counts, count_classes, dice
+from unetscope.inference.predict import predict_probabilities
+from unetscope.network import UNet
+from unetscope.preprocess import IGNORED
+from unetscope.recipe import Recipe
+from unetscope.training.dataset import Sample
+from unetscope.training.losses import segmentation_loss
+
+__all__ = ["Validation", "tune_threshold", "validate"]
+
+_THRESHOLDS = np.round(np.arange(0.1, 0.91, 0.05), 2)
+
+
+@dataclass(frozen=True)
+class Validation:
+    """How a network does on the validation images.
+
+    Attributes
+    ----------
+    loss : float
+        Mean over images.
+    dice : float
+        Mean over images; for several classes, of the mean over those that occur in the image.
+    threshold : float
+        The recipe's, or the one with the best mean Dice on these images.
+    """
+
+    loss: float
+    dice: float
+    threshold: float
+
+
+def validate(network: UNet, samples: Sequence[Sample], recipe: Recipe) -> Validation:
+    """Judge a network.
+
+    Parameters
+    ----------
+    network : UNet
+        In evaluation mode.
+    samples : sequence of Sample
+        At least one.
+    recipe : Recipe
+
+    Returns
+    -------
+    Validation
+        Dice at the threshold that the recipe fixes, or at 0.5 where it is tuned.
+    """
+    fixed = recipe.prediction.threshold
+    threshold = 0.5 if fixed == "auto" else fixed
+    losses, scores, maps = [], [], []
+    for sample in samples:
+        probabilities = predict_probabilities(network, sample.image)
+        losses.append(_loss(probabilities, sample, recipe))
+        scores.append(_dice(probabilities, sample, threshold))
+        maps.append(probabilities[0])
+    if fixed == "auto" and recipe.target.kind != "multiclass":
+        threshold = tune_threshold(maps, [sample.target for sample in samples])
+    return Validation(float(np.mean(losses)), float(np.mean(scores)), threshold)
+
+
+def tune_threshold(maps: Sequence[NDArray[np.float32]], targets: Sequence[NDArray[np.float32]]) -> float:
+    """The threshold with the best mean Dice over images, among 0.10, 0.15, …, 0.90.
+
+    Parameters
+    ----------
+    maps : sequence of (*grid) float32 ndarray
+        Probabilities of being an object.
+    targets : sequence of (*grid) ndarray
+        Class indices.
+
+    Returns
+    -------
+    float
+        The one nearest to 0.5 where several are equally good.
+    """
+    scores = np.zeros(len(_THRESHOLDS))
+    for probabilities, target in zip(maps, targets, strict=True):
+        labeled = target != IGNORED
+        # How many thresholds a pixel passes; counting them once serves all thresholds.
+        passed = np.searchsorted(_THRESHOLDS, probabilities[labeled], side="right")
+        truth = target[labeled] > 0
+        bins = len(_THRESHOLDS) + 1
+        true, false = (np.bincount(passed[part], minlength=bins) for part in (truth, ~truth))
+        tp = true[::-1].cumsum()[::-1][1:]
+        fp = false[::-1].cumsum()[::-1][1:]
+        total = int(truth.sum())
+        scores += [
+            dice(Counts(tp=int(t), fp=int(f), fn=total - int(t), tn=0)) for t, f in zip(tp, fp, strict=True)
+        ]
+    best = np.flatnonzero(scores >= scores.max() - 1e-9)
+    return float(_THRESHOLDS[best[np.abs(_THRESHOLDS[best] - 0.5).argmin()]])
+
+
+def _loss(probabilities: NDArray[np.float32], sample: Sample, recipe: Recipe) -> float:
+    p = torch.from_numpy(probabilities).clamp(1e-7, 1 - 1e-7)[None]
+    # Softmax of log p is p again, as is the sigmoid of logit p.
+    logits = torch.logit(p) if len(probabilities) == 1 else torch.log(p)
+    rest = torch.from_numpy(sample.array[sample.channels :])
+    weights = rest[None, 0] if len(rest) == 2 else None
+    return float(segmentation_loss(logits, rest[None, -1].long(), recipe.loss, weights))
+
+
+def _dice(probabilities: NDArray[np.float32], sample: Sample, threshold: float) -> float:
+    if len(probabilities) == 1:
+        predicted, classes = (probabilities[0] >= threshold).astype(np.int16), (1,)
+    else:
+        predicted, classes = (
+            probabilities.argmax(axis=0).astype(np.int16),
+            tuple(range(1, len(probabilities))),
+        )
+    counts = count_classes(sample.target.astype(np.int16), predicted, classes, ignore=IGNORED)
+    present = [c for c in counts.values() if c.tp + c.fp + c.fn > 0]
+    return float(np.mean([dice(c) for c in present])) if present else 1.0
