@@ -152,8 +152,9 @@ def compare_folders(predicted: Path, truth: Path, *, objects: bool = False) -> C
     InputError
         If no prediction has a mask, or a mask cannot be read or lies on another grid.
     """
+    left_out: tuple[str, ...] = ()
     if predicted.is_file() and truth.is_file():
-        pairs, left_out = [(predicted, truth)], ()
+        pairs = [(predicted, truth)]
     else:
         pairs, left_out = match_masks(predicted, truth)
     if not pairs:

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from unetscope.errors import ModelError, UNetScopeError
 from unetscope.io.write import atomic
@@ -89,7 +89,7 @@ class Model:
         }
         metadata = {"format": _FORMAT, "version": str(FORMAT_VERSION), "model": json.dumps(self._card())}
         with atomic(path, overwrite=overwrite) as temporary:
-            save_file(tensors, temporary, metadata=metadata)
+            temporary.write_bytes(save(tensors, metadata))
         return path
 
     @classmethod

@@ -111,7 +111,7 @@ def predict_probabilities(
     for choice in choices:
         logits = predict_logits(network, np.ascontiguousarray(np.flip(data, choice)))
         total += np.flip(_activate(logits).numpy(), choice)
-    return total / len(choices)
+    return (total / len(choices)).astype(np.float32)
 
 
 def labels_from(
@@ -177,7 +177,8 @@ def _activate(logits: Tensor) -> Tensor:
 
 
 def _probability_image(model: Model, maps: NDArray[np.float32], labels: Image) -> Image:
-    axes, names = labels.axes, ()
+    axes = labels.axes
+    names: tuple[str, ...] = ()
     if model.recipe.target.kind == "multiclass":
         axes = "TC" + axes[1:] if "T" in axes else "C" + axes
         names = tuple(f"class {value}" for value in model.values)

@@ -17,6 +17,7 @@ _UP: dict[int, type[nn.Module]] = {2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
 _POOL: dict[int, type[nn.Module]] = {2: nn.MaxPool2d, 3: nn.MaxPool3d}
 _BATCH: dict[int, type[nn.Module]] = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
 _INSTANCE: dict[int, type[nn.Module]] = {2: nn.InstanceNorm2d, 3: nn.InstanceNorm3d}
+_CUT: dict[int, type[nn.Module]] = {2: nn.ZeroPad2d, 3: nn.ZeroPad3d}
 _LINEAR = {2: "bilinear", 3: "trilinear"}
 
 
@@ -99,7 +100,7 @@ class UNet(nn.Module):
     def receptive_radius(self) -> int:
         """Pixels beyond an output pixel that can influence it, counted generously."""
         settings = self.settings
-        up = 2 if settings.upsampling == "interpolate" or settings.up_kernel == 3 else 1
+        up = 2 if _up_mixes(settings) else 1
         radius = settings.convs * 2**settings.depth + settings.head_kernel // 2
         for level in range(settings.depth):
             # Convolutions down and up again, pooling, and upsampling from the level below.
@@ -122,6 +123,7 @@ class UNet(nn.Module):
         """Output length for an input length with valid padding; 0 if it cannot be halved that often."""
         settings = self.settings
         shrink = 2 * settings.convs
+        cut = 2 if _up_mixes(settings) else 0
         for _ in range(settings.depth):
             size -= shrink
             if size <= 0 or size % 2:
@@ -129,7 +131,7 @@ class UNet(nn.Module):
             size //= 2
         size -= shrink
         for _ in range(settings.depth):
-            size = 2 * size - shrink
+            size = 2 * size - cut - shrink
         return max(size - 2 * (settings.head_kernel // 2), 0)
 
     def _check(self, grid: Sequence[int]) -> None:
@@ -198,9 +200,17 @@ def _upsampling(settings: Network, before: int, width: int) -> nn.Sequential:
         layers = [
             _UP[dimensions](before, width, settings.up_kernel, stride=2, padding=extra, output_padding=extra)
         ]
+    if settings.padding == "valid" and _up_mixes(settings):
+        # At the rim a neighbor is missing, and valid padding invents none.
+        layers.append(_CUT[dimensions](-1))
     if settings.up_activation:
         layers.append(_activation(settings))
     return nn.Sequential(*layers)
+
+
+def _up_mixes(settings: Network) -> bool:
+    """Whether upsampling computes a pixel from more than one of the level below."""
+    return settings.upsampling == "interpolate" or settings.up_kernel == 3
 
 
 def _normalization(settings: Network, width: int) -> nn.Module:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +38,7 @@ class Scaling:
     factor: tuple[float, ...]
     clip: bool
 
-    def apply(self, data: NDArray[np.generic]) -> NDArray[np.float32]:
+    def apply(self, data: NDArray[Any]) -> NDArray[np.float32]:
         """Normalize an array.
 
         Parameters
@@ -57,7 +58,7 @@ class Scaling:
 
 
 def normalize(
-    data: NDArray[np.generic], settings: Normalize, *, window: tuple[float, float] | None = None
+    data: NDArray[Any], settings: Normalize, *, window: tuple[float, float] | None = None
 ) -> NDArray[np.float32]:
     """Normalize one image by its own statistics.
 
@@ -84,7 +85,7 @@ def normalize(
 
 
 def fit(
-    data: NDArray[np.generic], settings: Normalize, *, window: tuple[float, float] | None = None
+    data: NDArray[Any], settings: Normalize, *, window: tuple[float, float] | None = None
 ) -> Scaling:
     """The scaling that `normalize` applies to this image; see there."""
     _require_finite(data)
@@ -95,7 +96,7 @@ def fit(
     return _join([_fit_values(channel.ravel(), settings) for channel in data])
 
 
-def fit_dataset(images: Iterable[NDArray[np.generic]], settings: Normalize) -> Scaling:
+def fit_dataset(images: Iterable[NDArray[Any]], settings: Normalize) -> Scaling:
     """The scaling from the statistics of a training set, one per channel.
 
     Parameters
@@ -109,7 +110,7 @@ def fit_dataset(images: Iterable[NDArray[np.generic]], settings: Normalize) -> S
     InputError
         If there is no image, or one has NaN or infinite values or another number of channels.
     """
-    pooled: list[NDArray[np.generic]] = []
+    pooled: list[NDArray[Any]] = []
     for data in images:
         _require_finite(data)
         flat = data.reshape(len(data), -1)
@@ -124,7 +125,7 @@ def fit_dataset(images: Iterable[NDArray[np.generic]], settings: Normalize) -> S
     return _join([_fit_values(values, settings) for values in np.concatenate(pooled, axis=1)])
 
 
-def _fit_values(values: NDArray[np.generic], settings: Normalize) -> Scaling:
+def _fit_values(values: NDArray[Any], settings: Normalize) -> Scaling:
     match settings.method:
         case "percentile":
             low, high = (float(value) for value in np.percentile(values, [settings.low, settings.high]))
@@ -172,7 +173,7 @@ def _join(scalings: list[Scaling]) -> Scaling:
     )
 
 
-def _require_finite(data: NDArray[np.generic]) -> None:
+def _require_finite(data: NDArray[Any]) -> None:
     if data.size == 0:
         raise InputError(f"the image is empty (shape {data.shape})", expected="pixels", fix="leave it out")
     if not np.issubdtype(data.dtype, np.inexact):

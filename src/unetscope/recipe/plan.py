@@ -72,7 +72,7 @@ def plan_recipe(facts: Fingerprint, *, device: str = "cpu", minutes: float = 10.
     width = 16 if device == "cpu" else 32
     reasons.append(
         f"The network halves a sample of {_times(size)} pixels {depth} times and starts with {width} feature "
-        f"channels, which suits training on {'a CPU' if device == 'cpu' else 'a GPU'}."
+        f"channels, which suits {'a CPU' if device == 'cpu' else 'a GPU'}."
     )
     color = "gray" if facts.gray_in_color else "keep"
     if facts.gray_in_color:
@@ -86,7 +86,7 @@ def plan_recipe(facts: Fingerprint, *, device: str = "cpu", minutes: float = 10.
     recipe = Recipe(
         name="auto",
         preprocess=Preprocess(
-            color=color, normalize=Normalize(method="percentile", low=1, high=99, clip=False)
+            color=color, normalize=Normalize(method="percentile", low=1, high=99, clip=False), crop=crop
         ),
         target=target,
         network=Network(dimensions=dimensions, depth=depth, width=width, max_width=256, norm="batch"),
@@ -121,8 +121,8 @@ def plan_recipe(facts: Fingerprint, *, device: str = "cpu", minutes: float = 10.
 def _target(facts: Fingerprint, reasons: list[str]) -> Target:
     if facts.numbered:
         reasons.append(
-            f"The masks number their objects (about {facts.objects_per_image:.0f} per image), so objects are told "
-            "from background with a gap where they touch."
+            f"The masks number their objects (about {facts.objects_per_image:.0f} per image), so objects are "
+            "told from background with a gap where they touch."
         )
         return Target(kind="instances")
     if len(facts.labels) > 2:
@@ -139,13 +139,15 @@ def _crop(facts: Fingerprint, reasons: list[str]) -> Sizes | None:
     """The center, if the objects of all images lie well inside it."""
     same = facts.smallest == facts.largest
     sides = [16 * math.ceil(_CROP_MARGIN * part * n / 16) for part, n in zip(facts.reach, facts.median, strict=True)]
+    # Square in the plane, because samples are rotated.
+    sides[-2:] = [max(sides[-2:])] * 2
     small = all(side <= 0.6 * length for side, length in zip(sides, facts.median, strict=True))
     if not (same and small and facts.images >= _IMAGES_FOR_CROP) or max(sides) > _PATCH_2D:
         return None
     taken = [math.ceil(part * n) for part, n in zip(facts.reach, facts.median, strict=True)]
     reasons.append(
-        f"All objects lie within the central {_times(taken)} of {_times(facts.median)} pixels, so the network sees "
-        f"only the central {_times(sides)}, and everything outside is background. If yours can lie elsewhere, "
+        f"All objects lie within the central {_times(taken)} of {_times(facts.median)} pixels, so the network "
+        f"sees only the central {_times(sides)}, and everything outside is background. If yours can lie elsewhere, "
         "set preprocess.crop=null and a training.patch."
     )
     return _sizes(sides)
@@ -187,8 +189,8 @@ def _split_reason(facts: Fingerprint, recipe: Recipe) -> str:
     if recipe.split.validation == 0:
         return "There is nothing to validate on: one image, or one group. The last epoch is kept."
     return (
-        f"A fifth of the {facts.images} images validates; their {facts.groups} groups are never divided, and the "
-        "epoch with the best validation Dice is kept."
+        f"A fifth of the {facts.images} images validates; their {facts.groups} groups are never divided, and "
+        "the epoch with the best validation Dice is kept."
     )
 
 

@@ -207,12 +207,12 @@ def _cut(array: NDArray[np.float32], first: NDArray[np.int_], size: Sequence[int
     """A box of (C, *size), mirrored where it leaves the array."""
     ends = [start + length for start, length in zip(first, size, strict=True)]
     if all(start >= 0 and end <= n for start, end, n in zip(first, ends, array.shape[1:], strict=True)):
-        return array[(slice(None), *(slice(s, e) for s, e in zip(first, ends, strict=True)))].copy()
+        return array[(slice(None), *map(slice, first, ends))].copy()
     index = [
         _mirrored(np.arange(start, end), n)
         for start, end, n in zip(first, ends, array.shape[1:], strict=True)
     ]
-    return array[(slice(None), *np.ix_(*index))]
+    return array[:, *np.ix_(*index)]
 
 
 def _mirrored(index: NDArray[np.int_], length: int) -> NDArray[np.int_]:

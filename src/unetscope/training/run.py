@@ -16,7 +16,9 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import io
 import json
+import pickle
 import platform
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
@@ -25,13 +27,16 @@ from typing import Any
 
 import torch
 
-from unetscope.errors import ModelError, UNetScopeError
+from unetscope.errors import InputError, ModelError, OutputError
 from unetscope.io.write import atomic, output_folder, write_json, write_text
 from unetscope.model import Model
 from unetscope.recipe import Recipe, read_recipe, to_yaml
 from unetscope.training.loop import EpochRecord, TrainingState
 
 __all__ = ["DataEntry", "Run", "file_hash"]
+
+# What reading a damaged or foreign checkpoint may end in.
+_UNREADABLE = (OSError, RuntimeError, LookupError, ValueError, TypeError, EOFError, pickle.UnpicklingError)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,17 +151,32 @@ class Run:
         path = self.path / "history.jsonl"
         if not path.exists():
             return []
-        lines = path.read_text(encoding="utf-8").splitlines()
+        # A last line without an end was being written when the program was killed.
+        lines = path.read_text(encoding="utf-8").split("\n")[:-1]
         try:
             return [json.loads(line) for line in lines]
         except ValueError:
             raise _damaged(path) from None
 
     def append(self, record: EpochRecord) -> None:
-        """Add an epoch to the history."""
+        """Add an epoch to the history.
+
+        Raises
+        ------
+        OutputError
+            If it cannot be written.
+        """
+        path = self.path / "history.jsonl"
         line = json.dumps(dataclasses.asdict(record))
-        with (self.path / "history.jsonl").open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
+        try:
+            with path.open("a", encoding="utf-8") as file:
+                file.write(line + "\n")
+        except OSError as error:
+            raise OutputError(
+                f"{path} cannot be written ({error.strerror or error})",
+                expected="free space in a folder that you may write to",
+                fix="make room and resume the run",
+            ) from error
 
     def save_model(self, model: Model) -> None:
         """Replace the best model."""
@@ -164,8 +184,11 @@ class Run:
 
     def save_checkpoint(self, state: TrainingState) -> None:
         """Replace the full state."""
+        # Through memory: torch reports a full disk as a RuntimeError, Python as an OSError.
+        buffer = io.BytesIO()
+        torch.save(state.state_dict(), buffer)
         with atomic(self.path / "checkpoint.pt", overwrite=True) as temporary:
-            torch.save(state.state_dict(), temporary)
+            temporary.write_bytes(buffer.getbuffer())
 
     def load_checkpoint(self, state: TrainingState) -> bool:
         """Go back to the saved state, if there is one, and forget what the history has beyond it.
@@ -176,16 +199,16 @@ class Run:
             If the checkpoint is damaged or of another recipe.
         """
         path = self.path / "checkpoint.pt"
-        if not path.exists():
-            return False
-        try:
-            device = next(state.network.parameters()).device
-            state.load_state_dict(torch.load(path, map_location=device, weights_only=True))
-        except (OSError, RuntimeError, KeyError, ValueError, EOFError) as error:
-            raise _damaged(path) from error
+        found = path.exists()
+        if found:
+            try:
+                device = next(state.network.parameters()).device
+                state.load_state_dict(torch.load(path, map_location=device, weights_only=True))
+            except _UNREADABLE as error:
+                raise _damaged(path) from error
         kept = [json.dumps(record) for record in self.history() if record["epoch"] <= state.epoch]
         write_text(self.path / "history.jsonl", "".join(line + "\n" for line in kept), overwrite=True)
-        return True
+        return found
 
     def write_metrics(self, metrics: Mapping[str, Any]) -> None:
         """Replace the final metrics."""
@@ -196,13 +219,13 @@ class Run:
 
         Raises
         ------
-        UNetScopeError
+        InputError
             Naming the first file that is missing or changed.
         """
         for entry in self.data:
             for path, expected in ((entry.image, entry.image_sha256), (entry.mask, entry.mask_sha256)):
-                if not path or not Path(path).is_file() or file_hash(Path(path)) != expected:
-                    raise UNetScopeError(
+                if not path or not Path(path).exists() or file_hash(Path(path)) != expected:
+                    raise InputError(
                         f"{path or entry.name} is missing or has changed since the run began",
                         expected="the same data",
                         fix="put it back, or train anew",
@@ -210,7 +233,10 @@ class Run:
 
 
 def file_hash(path: Path) -> str:
-    """SHA-256 of a file's bytes, as hex digits."""
+    """SHA-256 of a file's bytes, or of the files of a folder (a DICOM series), as hex digits."""
+    if path.is_dir():
+        files = sorted(file for file in path.iterdir() if file.is_file() and not file.name.startswith("."))
+        return hashlib.sha256("".join(map(file_hash, files)).encode()).hexdigest()
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -163,6 +163,6 @@ def _path(image: Image) -> str:
 
 def _hash(image: Image) -> str:
     path = image.source.path
-    if path is not None and Path(path).is_file():
+    if path is not None and path.exists():
         return file_hash(path)
     return hashlib.sha256(np.ascontiguousarray(image.data).tobytes()).hexdigest()

@@ -113,8 +113,9 @@ def _loss(probabilities: NDArray[np.float32], sample: Sample, recipe: Recipe) ->
 
 
 def _dice(probabilities: NDArray[np.float32], sample: Sample, threshold: float) -> float:
+    classes: tuple[int, ...] = (1,)
     if len(probabilities) == 1:
-        predicted, classes = (probabilities[0] >= threshold).astype(np.int16), (1,)
+        predicted = (probabilities[0] >= threshold).astype(np.int16)
     else:
         predicted, classes = (
             probabilities.argmax(axis=0).astype(np.int16),
