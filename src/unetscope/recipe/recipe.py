@@ -120,6 +120,7 @@ class Network(_Section):
     norm: Literal["batch", "instance", "group", "none"] = "none"
     """Normalization after each convolution."""
     activation: Literal["relu", "leaky-relu"] = "relu"
+    """leaky-relu lets a hundredth of negative values through."""
     dropout: Fraction | tuple[Fraction, ...] = 0.0
     """Dropout of each level: one number for all, or depth + 1 numbers, first to deepest."""
     upsampling: Literal["transposed", "interpolate"] = "transposed"
@@ -204,12 +205,15 @@ class Optimizer(_Section):
     """How a gradient becomes a step."""
 
     kind: Literal["adam", "adamw", "sgd", "rmsprop"] = "adamw"
+    """adam and adamw adapt the step to each weight, rmsprop too; sgd takes the gradient as it is."""
     learning_rate: Positive = 1e-3
+    """Size of the steps; where there is a schedule, the largest."""
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     """sgd and rmsprop only."""
     nesterov: bool = True
     """sgd only."""
     weight_decay: NonNegative = 0.0
+    """Pulls weights toward zero: as part of the gradient, for adamw directly."""
     clip_norm: Positive | None = None
     """Largest norm of the gradient; larger ones are scaled down to it."""
 
@@ -221,11 +225,13 @@ class Schedule(_Section):
     """plateau: multiplied by `factor` when validation stands still for `patience` epochs. cosine: falls
     to `final` of itself over the whole budget. one-cycle: rises during `warmup`, then cosine."""
     factor: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    """plateau only."""
     patience: Annotated[int, Field(ge=0)] = 10
+    """plateau only."""
     warmup: Annotated[float, Field(gt=0, lt=1)] = 0.25
-    """Part of the budget."""
+    """one-cycle only: part of the budget."""
     final: Fraction = 0.001
-    """Part of the learning rate that is left at the end."""
+    """cosine and one-cycle: part of the learning rate that is left at the end."""
 
 
 class Augmentation(_Section):
@@ -273,6 +279,7 @@ class Training(_Section):
     minutes: Positive | None = None
     """Time budget; the learning rate's schedule follows the clock then."""
     batch_size: Size = 4
+    """Samples per step."""
     patch: Sizes | None = None
     """Size of the training samples cut from the images, pixels; whole images when left out."""
     samples: Size | None = None

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -172,14 +173,13 @@ def _sample(array: NDArray[np.float32], where: Placement, size: Sequence[int], l
     if where.is_exact:
         first = np.floor(where.center - half + 0.5).astype(int)
         return torch.from_numpy(_cut(array, first, size))
-    reach = np.abs(where.matrix) @ half
-    if where.elastic is not None:
-        reach = reach + np.abs(where.elastic).max()
-    first = np.floor(where.center - reach).astype(int)
-    length = np.ceil(where.center + reach).astype(int) - first + 1
+    offsets = _positions(where, size)
+    low, high = (limit.numpy() for limit in offsets.flatten(0, -2).aminmax(dim=0))
+    first = np.floor(where.center + low).astype(int)
+    length = np.ceil(where.center + high).astype(int) - first + 1
     region = torch.from_numpy(_cut(array, first, length))[None]
     # grid_sample wants coordinates in [-1, 1] over the region, last axis first.
-    positions = _positions(where, size) + torch.from_numpy(where.center - first).float()
+    positions = offsets + torch.from_numpy(where.center - first).float()
     grid = (positions * 2 / torch.from_numpy(np.maximum(length - 1, 1)) - 1).flip(-1)[None].float()
     count = len(array) - labels
     image = functional.grid_sample(region[:, :count], grid, "bilinear", "border", align_corners=True)
@@ -212,7 +212,8 @@ def _cut(array: NDArray[np.float32], first: NDArray[np.int_], size: Sequence[int
         _mirrored(np.arange(start, end), n)
         for start, end, n in zip(first, ends, array.shape[1:], strict=True)
     ]
-    return array[:, *np.ix_(*index)]
+    box: tuple[Any, ...] = (slice(None), *np.ix_(*index))
+    return array[box]
 
 
 def _mirrored(index: NDArray[np.int_], length: int) -> NDArray[np.int_]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -242,12 +243,14 @@ def _sample(
     return Sample(name, np.concatenate(parts), len(pixels), foreground[::step])
 
 
-def _objects(mask: Image, recipe: Recipe) -> NDArray[np.int32]:
-    """One number per object: the mask's own, or its connected parts."""
+def _objects(mask: Image, recipe: Recipe) -> NDArray[Any]:
+    """One number per object: the mask's own, or its connected parts; unlabeled pixels are no object."""
     from scipy import ndimage
 
+    data = mask.data
+    if recipe.target.ignore is not None:
+        data = np.where(data == recipe.target.ignore, 0, data)
     if recipe.target.kind == "instances":
-        data = np.where(mask.data == recipe.target.ignore, 0, mask.data)
-        return np.unique(data, return_inverse=True)[1].reshape(data.shape).astype(np.int32)
-    labels, _ = ndimage.label(mask.data > recipe.target.threshold, output=np.int32)
+        return data
+    labels, _ = ndimage.label(data > recipe.target.threshold, output=np.int32)
     return labels
