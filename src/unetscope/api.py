@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from unetscope.errors import InputError
 from unetscope.evaluation.report import Report
 from unetscope.evaluation.score import score_image
-from unetscope.io import Image, find_pairs, read, read_mask
+from unetscope.io import Image, Pairing, find_pairs, is_image_file, read, read_mask
 from unetscope.preprocess import Preparation
+from unetscope.preprocess.frames import join_frames, split_frames
 from unetscope.recipe import Recipe, change, read_recipe
 from unetscope.recipe.fingerprint import Fingerprint, take_fingerprint
 from unetscope.recipe.plan import Plan, plan_recipe
@@ -53,7 +54,7 @@ Data = StrPath | Sequence[tuple[Image, Image]]
 
 
 def normalize(image: Image, settings: Normalize | None = None) -> Image:
-    """Normalize an image as training would.
+    """Normalize an image as training would; in a time series, each point by itself.
 
     Parameters
     ----------
@@ -78,8 +79,11 @@ def normalize(image: Image, settings: Normalize | None = None) -> Image:
             expected="scope image or channel",
             fix="set normalize.scope=image",
         )
-    data = Preparation(Preprocess(normalize=settings)).normalized(image)
-    return image.with_data(data if "C" in image.axes else data[0])
+    preparation = Preparation(Preprocess(normalize=settings))
+    dimensions = len(image.spatial_axes)
+    frames = [preparation.normalized(frame) for frame in split_frames(image, dimensions)]
+    data = join_frames(frames, image, dimensions)
+    return image.with_data(data if "C" in image.axes else data.squeeze(-1 - dimensions))
 
 
 def fingerprint(data: Data, masks: StrPath | None = None) -> Fingerprint:
@@ -96,7 +100,8 @@ def fingerprint(data: Data, masks: StrPath | None = None) -> Fingerprint:
     InputError
         If there are no usable pairs, or the images differ in kind.
     """
-    return _take_fingerprint(_examples(data, masks, "auto"))
+    examples, _ = _examples(data, masks, "auto")
+    return _take_fingerprint(examples)
 
 
 def plan(data: Data, masks: StrPath | None = None, *, minutes: float = 10.0, device: str = "auto") -> Plan:
@@ -129,12 +134,17 @@ class Training:
     run : Run
         Its folder.
     recipe : Recipe
+    left_out : tuple of str
+        Images that cannot be trained on, and why, one sentence each.
     """
 
-    def __init__(self, run: Run, examples: Sequence[Example], device: str) -> None:
+    def __init__(
+        self, run: Run, examples: Sequence[Example], device: str, *, left_out: tuple[str, ...] = ()
+    ) -> None:
         from unetscope.training.loop import choose_device
 
         self.run = run
+        self.left_out = left_out
         self.recipe = run.recipe
         self.device = choose_device(device)
         self._examples = examples
@@ -166,7 +176,7 @@ class Training:
         Returns
         -------
         Report or None
-            None without validation images.
+            None without validation images, or when not even one epoch was finished.
         """
         from unetscope.evaluation.plots import save, training_curves
 
@@ -175,7 +185,7 @@ class Training:
             save(training_curves(history), self.run.path / "curves.png", overwrite=True)
         roles = [entry.role for entry in self.run.data]
         kept = [e for e, role in zip(self._examples, roles, strict=True) if role == "validation"]
-        if not kept:
+        if not kept or not self.run.model_path.exists():
             return None
         model = load_model(self.run.path, device=str(self.device))
         report = evaluate(
@@ -231,15 +241,16 @@ def prepare_training(
     from unetscope.training.run import Run
     from unetscope.training.session import describe_data
 
+    place = choose_device(device)
     chosen = None if recipe == "auto" else change(_settle(recipe), settings)
     # The plan looks at the data, but how the data are grouped may be one of the settings.
     group = change(Recipe(), settings).split.group if chosen is None else chosen.split.group
-    examples = _examples(data, masks, group)
+    examples, unusable = _examples(data, masks, group)
     if chosen is None:
         facts = _take_fingerprint(examples)
-        chosen = change(plan_recipe(facts, device=choose_device(device).type).recipe, settings)
+        chosen = change(plan_recipe(facts, device=place.type).recipe, settings)
     run = Run.create(Path(out), chosen, describe_data(examples, chosen), overwrite=overwrite)
-    return Training(run, examples, device)
+    return Training(run, examples, device, left_out=unusable)
 
 
 def train(
@@ -339,13 +350,14 @@ def predict(
     Raises
     ------
     InputError
-        If the image does not fit the model.
+        If the image does not fit the model, or the threshold is no probability or has no meaning for it.
     """
     from unetscope.inference import predict_image
     from unetscope.model import Model
 
     if not isinstance(model, Model):
         model = load_model(model)
+    _check_threshold(threshold, model)
     if isinstance(image, str | Path):
         image = read(image)
     elif not isinstance(image, Image):
@@ -399,6 +411,22 @@ def evaluate(
     )
 
 
+def _check_threshold(threshold: float | None, model: Model) -> None:
+    if threshold is None:
+        return
+    if not 0 < threshold < 1:
+        raise InputError(
+            f"the threshold is {threshold:g}", expected="a probability between 0 and 1", fix="correct it"
+        )
+    if model.recipe.target.kind == "multiclass":
+        raise InputError(
+            f"the model chooses the likeliest of {len(model.values)} classes, for which the threshold "
+            f"{threshold:g} has no meaning",
+            expected="no threshold",
+            fix="leave it out",
+        )
+
+
 def _truth(mask: Image, target: Target) -> NDArray[Any]:
     """The mask with all objects as 1, unless they are classes; ignored pixels stay what they are."""
     if target.kind == "multiclass":
@@ -421,20 +449,30 @@ def _settle(recipe: Recipe | str | Path) -> Recipe:
     return preset(recipe)
 
 
-def _examples(data: Data, masks: StrPath | None, group: str) -> list[Example]:
+def left_out(pairing: Pairing) -> tuple[str, ...]:
+    """Why images or masks of a dataset are not used, one sentence each."""
+    unusable = [f"{pair.image.name}: {pair.problems[0]}" for pair in pairing.pairs if pair.problems]
+    alone = [f"{file.path.name}: {file.why}" for file in pairing.unpaired if is_image_file(file.path)]
+    return (*unusable, *alone)
+
+
+def _examples(data: Data, masks: StrPath | None, group: str) -> tuple[list[Example], tuple[str, ...]]:
+    """All that can be trained on, and a sentence for each file that cannot."""
     from unetscope.training.dataset import Example
 
     if isinstance(data, str | Path):
         pairing = find_pairs(data, masks, group=group)
         pairing.check()
-        return [
+        examples = [
             Example(pair.image.name, pair.group, read(pair.image), read_mask(pair.mask))
             for pair in pairing.usable()
         ]
-    return [
+        return examples, left_out(pairing)
+    examples = [
         Example(f"image {i}", image.source.group or f"image {i}", image, mask)
         for i, (image, mask) in enumerate(data, start=1)
     ]
+    return examples, ()
 
 
 def _take_fingerprint(examples: Sequence[Example]) -> Fingerprint:

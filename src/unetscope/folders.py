@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from unetscope import api
-from unetscope.errors import InputError, UNetScopeError
+from unetscope.errors import InputError, OutputError, UNetScopeError
 from unetscope.evaluation.report import Report
 from unetscope.io import Image, list_images, match_masks, read, read_mask, read_series
 from unetscope.io.write import output_folder, write_csv, write_float, write_json, write_mask, write_text
@@ -71,6 +71,8 @@ class Comparison:
     report : Report
     left_out : tuple of str
         Files without a partner, and why.
+    objects : bool
+        Whether labels number objects, all of which were compared with the background.
     """
 
     names: tuple[str, ...]
@@ -79,6 +81,7 @@ class Comparison:
     images: tuple[Image | None, ...]
     report: Report
     left_out: tuple[str, ...]
+    objects: bool
 
 
 def predict_files(
@@ -119,21 +122,27 @@ def predict_files(
     Raises
     ------
     UNetScopeError
-        For a model, image or folder that cannot be used. Results written before are kept.
+        For a model, image or folder that cannot be used. Results written before are kept, and listed in
+        the index.
     """
     loaded = api.load_model(model, device=device)
     jobs = _jobs(source, dimensions=loaded.recipe.network.dimensions)
-    output_folder(out, overwrite=overwrite)
-    results: list[PredictedFile] = []
+    _results_folder(out, overwrite=overwrite)
+    index = _read_index(out)
     numbered = loaded.recipe.target.kind == "instances"
-    for name, path, image in jobs:
-        started = time.perf_counter()
-        prediction = api.predict(loaded, read(path) if image is None else image, threshold=threshold)
-        result = _write(prediction, name, path, out, probabilities=probabilities, overwrite=overwrite)
-        seconds = round(time.perf_counter() - started, 4)
-        results.append(replace(result, objects=numbered, seconds=seconds))
-        yield results[-1], len(jobs)
-    write_json(out / INDEX, [asdict(result) for result in results], overwrite=True)
+    try:
+        for name, path, image in jobs:
+            started = time.perf_counter()
+            prediction = api.predict(loaded, read(path) if image is None else image, threshold=threshold)
+            result = _write(prediction, name, path, out, probabilities=probabilities, overwrite=overwrite)
+            seconds = round(time.perf_counter() - started, 4)
+            result = replace(result, objects=numbered, seconds=seconds)
+            index[result.labels] = asdict(result)
+            yield result, len(jobs)
+    finally:
+        # Whatever stops the loop, a result without its entry would lose its physical grid.
+        if index:
+            write_json(out / INDEX, list(index.values()), overwrite=True)
 
 
 def compare_folders(predicted: Path, truth: Path, *, objects: bool = False) -> Comparison:
@@ -153,17 +162,26 @@ def compare_folders(predicted: Path, truth: Path, *, objects: bool = False) -> C
         If no prediction has a mask, or a mask cannot be read or lies on another grid.
     """
     left_out: tuple[str, ...] = ()
-    if predicted.is_file() and truth.is_file():
+    index = _read_index(predicted if predicted.is_dir() else predicted.parent)
+    if predicted.is_file() != truth.is_file():
+        file, other = (predicted, truth) if predicted.is_file() else (truth, predicted)
+        raise InputError(
+            f"{file} is a file and {other} is not",
+            expected="two files or two folders",
+            fix="give both of one kind",
+        )
+    if predicted.is_file():
         pairs = [(predicted, truth)]
     else:
         pairs, left_out = match_masks(predicted, truth)
+        maps = tuple(f"{entry['probabilities']}:" for entry in index.values() if entry["probabilities"])
+        left_out = tuple(sentence for sentence in left_out if not sentence.startswith(maps))
     if not pairs:
         raise InputError(
             f"no file in {predicted} has a mask of the same name in {truth}",
             expected="predictions named as the masks",
             fix="check the two folders",
         )
-    index = _read_index(predicted if predicted.is_dir() else predicted.parent)
     labels = tuple(_on_grid(read_mask(path), index.get(path.name)) for path, _ in pairs)
     masks = tuple(read_mask(path) for _, path in pairs)
     names = tuple(path.name for path, _ in pairs)
@@ -171,7 +189,7 @@ def compare_folders(predicted: Path, truth: Path, *, objects: bool = False) -> C
     numbered = objects or any(entry["objects"] for entry in index.values())
     target = Target(kind="instances") if numbered else None
     report = api.evaluate(labels, masks, names=names, target=target)
-    return Comparison(names, labels, masks, images, report, left_out)
+    return Comparison(names, labels, masks, images, report, left_out, numbered)
 
 
 def write_report(
@@ -217,6 +235,17 @@ def write_report(
     text = "\n\n".join(["# Segmentation report", report.to_markdown("summary"), *pictures, "## All images"])
     text += f"\n\n{report.to_markdown()}\n"
     return write_text(out / "report.md", text, overwrite=overwrite)
+
+
+def _results_folder(out: Path, *, overwrite: bool) -> None:
+    """Make the folder; earlier predictions may be replaced, but never images or masks drawn by hand."""
+    output_folder(out, overwrite=overwrite)
+    if any(out.iterdir()) and not (out / INDEX).is_file():
+        raise OutputError(
+            f"{out} holds files that predict did not write",
+            expected="a new folder, or one of earlier predictions",
+            fix="choose another folder",
+        )
 
 
 def _jobs(source: Path, *, dimensions: int) -> list[tuple[str, Path, Image | None]]:
@@ -268,12 +297,16 @@ def _read_index(folder: Path) -> dict[str, dict[str, Any]]:
     path = folder / INDEX
     if not path.is_file():
         return {}
+    wanted = {field.name for field in fields(PredictedFile)}
     try:
-        return {entry["labels"]: entry for entry in json.loads(path.read_text(encoding="utf-8"))}
-    except (ValueError, TypeError, KeyError):
-        raise InputError(
-            f"{path} is damaged", expected="the index that predict wrote", fix="predict again, or remove it"
-        ) from None
+        entries = json.loads(path.read_text(encoding="utf-8"))
+        if all(wanted <= entry.keys() for entry in entries):
+            return {entry["labels"]: entry for entry in entries}
+    except (OSError, ValueError, TypeError, AttributeError):
+        pass
+    raise InputError(
+        f"{path} is damaged", expected="the index that predict wrote", fix="predict to a new folder"
+    )
 
 
 def _on_grid(labels: Image, entry: dict[str, Any] | None) -> Image:
@@ -297,12 +330,18 @@ def _cases(comparison: Comparison) -> list[Any]:
     from unetscope.evaluation.cases import Case
 
     report = comparison.report
-    ranked = {"best": report.best(), "median": report.median(), "worst": report.worst()}
+    titles: dict[str, list[str]] = {}
+    for title, score in (("best", report.best()), ("median", report.median()), ("worst", report.worst())):
+        titles.setdefault(score.name, []).append(title)
     cases = []
-    for title, score in ranked.items():
-        position = comparison.names.index(score.name)
+    for name, ranks in titles.items():
+        position = comparison.names.index(name)
         image = comparison.images[position]
-        if image is not None:
-            truth, predicted = comparison.truth[position].data, comparison.predicted[position].data
-            cases.append(Case(f"{title}: {score.name}, Dice {score.dice:.3f}", image.data, truth, predicted))
+        if image is None:
+            continue
+        truth, predicted = comparison.truth[position].data, comparison.predicted[position].data
+        if comparison.objects:
+            truth, predicted = truth > 0, predicted > 0
+        dice = report.scores[position].dice
+        cases.append(Case(f"{', '.join(ranks)}: {name}, Dice {dice:.3f}", image.data, truth, predicted))
     return cases

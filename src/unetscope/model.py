@@ -66,7 +66,7 @@ class Model:
         return next(self.network.parameters()).device
 
     def to(self, device: torch.device) -> Model:
-        """This model on another device."""
+        """The same model on another device."""
         return dataclasses.replace(self, network=self.network.to(device))
 
     def save(self, path: Path, *, overwrite: bool = False) -> Path:
@@ -128,7 +128,7 @@ class Model:
                 threshold=card["threshold"],
                 provenance=card["provenance"],
             )
-        except (KeyError, TypeError, RuntimeError, UNetScopeError) as error:
+        except (AttributeError, KeyError, TypeError, RuntimeError, UNetScopeError) as error:
             raise ModelError(
                 f"{path} does not fit together ({error.__class__.__name__})",
                 expected="a model of this program",

@@ -24,6 +24,8 @@ def sample_folder(name: str) -> Path:
     folder = Path(str(files("unetscope"))) / "sample_data" / name
     if name not in SAMPLES or not folder.is_dir():
         raise InputError(
-            f"there is no sample set {name!r}", expected=f"one of {', '.join(SAMPLES)}", fix="reinstall unetscope"
+            f"there is no sample set {name!r}",
+            expected=f"one of {', '.join(SAMPLES)}",
+            fix="reinstall unetscope",
         )
     return folder

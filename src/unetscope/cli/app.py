@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from dataclasses import asdict
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import App, CycloptsError, Group, Parameter
 
 from unetscope import __version__
-from unetscope.cli.output import describe_budget, note, progress, say, show_epoch, write_result
+from unetscope.cli.output import count, describe_budget, note, progress, say, show_epoch, write_result
 from unetscope.errors import UNetScopeError
 
 __all__ = ["app", "run"]
@@ -33,30 +35,44 @@ app = App(
     Add --debug to any command to see where an error came from.""",
     help_format="plaintext",
     result_action="return_value",
+    suppress_keyboard_interrupt=False,
 )
 _settings = Group("Settings", sort_key=1)
 
-Json = Annotated[bool, Parameter(name="--json", negative="", help="Print the result as JSON.")]
+Flag = Annotated[bool, Parameter(negative="", show_default=False)]
+Json = Annotated[
+    bool, Parameter(name="--json", negative="", show_default=False, help="Print the result as JSON.")
+]
 Masks = Annotated[
     Path | None,
     Parameter(help="Folder of the masks, if they are not beside the images or in a subfolder such as masks."),
 ]
 Device = Annotated[str, Parameter(help="Where to compute: auto, cpu, cuda or mps.")]
-Overwrite = Annotated[bool, Parameter(negative="", help="Replace what an earlier call wrote there.")]
+Overwrite = Annotated[
+    bool, Parameter(negative="", show_default=False, help="Replace what an earlier call wrote there.")
+]
 
 
 def run(arguments: list[str]) -> int:
     """Run a command and turn errors into one sentence and an exit code."""
     debug = "--debug" in arguments
     arguments = [argument for argument in arguments if argument != "--debug"]
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            # A console that lacks ± or µm shows a question mark instead of failing.
+            stream.reconfigure(errors="replace")
     try:
-        app(arguments, exit_on_error=False, print_error=True)
+        app(arguments, exit_on_error=False, print_error=False)
     except UNetScopeError as error:
         if debug:
             traceback.print_exc()
         note(f"unetscope: {error}")
         return error.exit_code
-    except CycloptsError:
+    except CycloptsError as error:
+        if debug:
+            traceback.print_exc()
+        command = " ".join(["unetscope", *(error.command_chain or ())])
+        note(f"unetscope: {' '.join(str(error).split())} See `{command} --help`.")
         return 2
     except KeyboardInterrupt:
         note("unetscope: interrupted.")
@@ -94,9 +110,14 @@ def presets(*, show: str | None = None, json: Json = False) -> None:
     show
         Name of a preset, or "default" for every setting with its default.
     """
+    from unetscope.errors import RecipeError
     from unetscope.recipe import Recipe, to_yaml
     from unetscope.recipe.presets import PRESETS, describe_preset, preset
 
+    if show == "auto":
+        raise RecipeError(
+            "the recipe of auto depends on the data", expected="another name", fix="see `unetscope plan DATA`"
+        )
     if show is not None:
         recipe = Recipe() if show == "default" else preset(show)
         if json:
@@ -115,7 +136,7 @@ def presets(*, show: str | None = None, json: Json = False) -> None:
 
 @app.command
 def plan(
-    data: Path, *, masks: Masks = None, minutes: float = 10.0, device: Device = "auto", json: Json = False
+    data: Path, /, *, masks: Masks = None, minutes: float = 10.0, device: Device = "auto", json: Json = False
 ) -> None:
     """Look at a dataset and say how `train` would go about it, and why.
 
@@ -135,15 +156,17 @@ def plan(
         write_result({"recipe": planned.recipe.to_dict(), "reasons": list(planned.reasons)})
         return
     usable = pairing.usable()
-    say(f"{len(usable)} images with masks in {len({pair.group for pair in usable})} groups.")
-    say("\n".join(f"  left out: {pair.image.name}: {pair.problems[0]}" for pair in pairing.pairs if pair.problems))
-    say("\n".join(f"  unpaired: {file.path.name}: {file.why}" for file in pairing.unpaired))
-    say("\n".join(f"- {reason}" for reason in planned.reasons))
+    groups = {pair.group for pair in usable}
+    say(f"{count(len(usable), 'image')} with masks in {count(len(groups), 'group')}.")
+    for sentence in api.left_out(pairing):
+        say(f"  left out: {sentence}")
+    for reason in planned.reasons:
+        say(f"- {reason}")
     say(f"\nThe recipe, to be changed with --set or as a file:\n\n{to_yaml(planned.recipe)}")
 
 
 @app.command
-def info(path: Path, *, json: Json = False) -> None:
+def info(path: Path, /, *, json: Json = False) -> None:
     """Tell what a model file or a run folder is.
 
     Parameters
@@ -163,6 +186,7 @@ def info(path: Path, *, json: Json = False) -> None:
 @app.command
 def train(
     data: Path,
+    /,
     *,
     out: Path,
     masks: Masks = None,
@@ -176,7 +200,7 @@ def train(
     ] = None,
     device: Device = "auto",
     overwrite: Overwrite = False,
-    tensorboard: Annotated[bool, Parameter(negative="")] = False,
+    tensorboard: Flag = False,
     json: Json = False,
 ) -> None:
     """Train a U-Net on images with masks. Stop at any time with Ctrl-C: the best model so far is kept.
@@ -222,9 +246,10 @@ def train(
 @app.command
 def resume(
     run: Path,
+    /,
     *,
     device: Device = "auto",
-    tensorboard: Annotated[bool, Parameter(negative="")] = False,
+    tensorboard: Flag = False,
     json: Json = False,
 ) -> None:
     """Go on with a training that was interrupted.
@@ -245,9 +270,10 @@ def resume(
 def predict(
     model: Path,
     images: Path,
+    /,
     *,
     out: Path,
-    probabilities: Annotated[bool, Parameter(negative="")] = False,
+    probabilities: Flag = False,
     threshold: float | None = None,
     device: Device = "auto",
     overwrite: Overwrite = False,
@@ -285,19 +311,21 @@ def predict(
             update(len(results), of=total, text=result.labels)
     seconds = sum(result.seconds for result in results)
     if json:
-        write_result({"out": str(out), "images": results, "seconds": seconds})
+        write_result({"out": str(out), "images": list(map(asdict, results)), "seconds": seconds})
     else:
-        say(f"{len(results)} predictions in {out}, {seconds:.1f} s ({seconds / len(results):.2f} s an image)")
+        each = seconds / len(results)
+        say(f"{count(len(results), 'prediction')} in {out}, {seconds:.1f} s ({each:.2f} s an image)")
 
 
 @app.command
 def evaluate(
     predicted: Path,
     truth: Path,
+    /,
     *,
     out: Path | None = None,
     json: Annotated[Path | None, Parameter(help="Write all numbers to this file, as JSON.")] = None,
-    objects: Annotated[bool, Parameter(negative="")] = False,
+    objects: Flag = False,
     overwrite: Overwrite = False,
 ) -> None:
     """Compare results with masks: precision, recall, Dice, IoU and distances, image by image.
@@ -333,7 +361,8 @@ def _settings_of(
     settings = []
     if epochs is not None or minutes is not None:
         # A budget that is given replaces the recipe's, whichever kind that is.
-        settings += [f"training.epochs={epochs or 'null'}", f"training.minutes={minutes or 'null'}"]
+        budgets = {"epochs": epochs, "minutes": minutes}
+        settings += [f"training.{name}={'null' if b is None else b}" for name, b in budgets.items()]
     if seed is not None:
         settings.append(f"seed={seed}")
     return settings + (changes or [])
@@ -346,9 +375,12 @@ def _train(training: Any, *, tensorboard: bool, json: bool) -> None:
     recipe = training.recipe
     roles = [entry.role for entry in training.run.data]
     note(
-        f"{recipe.name}: {roles.count('training')} images train, {roles.count('validation')} validate, "
+        f"{recipe.name}: {count(roles.count('training'), 'image')} to train on, "
+        f"{roles.count('validation')} to validate, "
         f"{describe_budget(recipe)} on {training.device}; run folder {training.run.path}"
     )
+    for sentence in training.left_out:
+        note(f"left out: {sentence}")
     for sentence in training.warnings:
         note(f"careful: {sentence}")
     with scalar_writer(training.run.path if tensorboard else None) as write:
@@ -357,6 +389,9 @@ def _train(training: Any, *, tensorboard: bool, json: bool) -> None:
                 write(record)
                 note(show_epoch(record))
         except KeyboardInterrupt:
+            if not training.run.model_path.exists():
+                # Nothing was learned that could be kept.
+                raise
             note("stopped; the best model so far is kept, and `unetscope resume` goes on from here")
     report = training.finish()
     if json:

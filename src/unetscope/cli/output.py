@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from unetscope.recipe import Recipe
     from unetscope.training.loop import EpochRecord
 
-__all__ = ["describe_budget", "note", "progress", "say", "show_epoch", "write_result"]
+__all__ = ["count", "describe_budget", "note", "progress", "say", "show_epoch", "write_result"]
 
 _messages = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -34,23 +34,28 @@ def write_result(result: dict[str, Any] | list[Any]) -> None:
     """Print a result for a program, as JSON."""
     from unetscope.io.write import to_plain
 
-    sys.stdout.write(json.dumps(to_plain(result), indent=2, ensure_ascii=False) + "\n")
+    sys.stdout.write(json.dumps(to_plain(result), indent=2) + "\n")
 
 
 @contextmanager
 def progress(total: int | None, label: str) -> Iterator[Any]:
     """A progress bar on standard error; yields a function that sets what is done and says so."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=_messages, transient=True) as bar:
+    with Progress(*columns, console=_messages, transient=True, disable=not _messages.is_terminal) as bar:
         task = bar.add_task(label, total=total)
         yield lambda done, of=total, text=label: bar.update(task, completed=done, total=of, description=text)
+
+
+def count(number: int, thing: str) -> str:
+    """``"1 image"``, ``"2 images"``."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 def describe_budget(recipe: Recipe) -> str:
     """How long a recipe trains, in words."""
     budgets = []
     if recipe.training.epochs is not None:
-        budgets.append(f"{recipe.training.epochs} epochs")
+        budgets.append(count(recipe.training.epochs, "epoch"))
     if recipe.training.minutes is not None:
         budgets.append(f"{recipe.training.minutes:g} minutes")
     return " or ".join(budgets)

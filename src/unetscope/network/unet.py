@@ -140,9 +140,9 @@ class UNet(nn.Module):
         else:
             fits = all(self._output_size(length) > 0 for length in grid)
         if not fits:
-            sizes = [length for length in grid]
             nearest = [self._next_size(length) for length in grid]
-            raise ValueError(f"a U-Net of depth {self.settings.depth} cannot take {sizes}; use {nearest}")
+            depth = self.settings.depth
+            raise ValueError(f"a U-Net of depth {depth} cannot take {list(grid)}; use {nearest}")
 
     def _next_size(self, length: int) -> int:
         if self.settings.padding == "same":

@@ -91,8 +91,6 @@ def resize(data: NDArray[Any], size: Sequence[int], *, labels: bool = False) -> 
     (..., *size) ndarray
         Of the same dtype for labels, otherwise float32.
     """
-    from skimage.transform import resize as skimage_resize
-
     lead = data.ndim - len(size)
     if data.shape[lead:] == tuple(size):
         return data if labels else data.astype(np.float32, copy=False)
@@ -102,6 +100,8 @@ def resize(data: NDArray[Any], size: Sequence[int], *, labels: bool = False) -> 
             for length, wanted in zip(data.shape[lead:], size, strict=True)
         ]
         return data[(..., *np.ix_(*index))]
+    from skimage.transform import resize as skimage_resize
+
     flat = data.reshape(-1, *data.shape[lead:]).astype(np.float32, copy=False)
     shrinks = any(wanted < length for length, wanted in zip(data.shape[lead:], size, strict=True))
     parts = [

@@ -48,7 +48,18 @@ class Scaling:
         Returns
         -------
         (C, ...) float32 ndarray
+
+        Raises
+        ------
+        InputError
+            If the array has another number of channels.
         """
+        if len(self.offset) not in (1, len(data)):
+            raise InputError(
+                f"the image has {len(data)} channels",
+                expected=f"{len(self.offset)}, as the training images had",
+                fix="convert it to their kind",
+            )
         shape = (-1,) + (1,) * (data.ndim - 1)
         # In double precision: 32-bit integers and large offsets do not survive float32.
         scaled = (data - np.reshape(self.offset, shape)) * np.reshape(self.factor, shape)
@@ -79,18 +90,22 @@ def normalize(
     Raises
     ------
     InputError
-        For NaN or infinite values, or a window that is nowhere given.
+        For NaN or infinite values, a window that is nowhere given, or a scope of ``dataset``.
     """
     return fit(data, settings, window=window).apply(data)
 
 
-def fit(
-    data: NDArray[Any], settings: Normalize, *, window: tuple[float, float] | None = None
-) -> Scaling:
+def fit(data: NDArray[Any], settings: Normalize, *, window: tuple[float, float] | None = None) -> Scaling:
     """The scaling that `normalize` applies to this image; see there."""
     _require_finite(data)
     if settings.method == "window":
         return _window(settings, window)
+    if settings.scope == "dataset" and settings.method != "none":
+        raise InputError(
+            "one image is to be normalized by the statistics of a training set",
+            expected="the scaling of that set",
+            fix="use a trained model, or set preprocess.normalize.scope=image",
+        )
     if settings.scope == "image":
         return _join([_fit_values(data.ravel(), settings)])
     return _join([_fit_values(channel.ravel(), settings) for channel in data])
@@ -110,22 +125,33 @@ def fit_dataset(images: Iterable[NDArray[Any]], settings: Normalize) -> Scaling:
     InputError
         If there is no image, or one has NaN or infinite values or another number of channels.
     """
-    pooled: list[NDArray[Any]] = []
-    for data in images:
-        _require_finite(data)
-        flat = data.reshape(len(data), -1)
-        pooled.append(flat[:, :: max(1, flat.shape[1] // _PIXELS_PER_IMAGE)])
+    pooled = [_pooled(data, settings) for data in images]
+    if not pooled:
+        raise InputError("there is no training image", expected="at least one", fix="add images")
     counts = sorted({len(part) for part in pooled})
-    if len(counts) != 1:
+    if len(counts) > 1:
         raise InputError(
-            f"the training images have {counts or 'no'} channels",
+            f"the training images have {counts} channels",
             expected="the same number in all",
             fix="convert them to the same kind, or set preprocess.color=gray",
         )
     return _join([_fit_values(values, settings) for values in np.concatenate(pooled, axis=1)])
 
 
+def _pooled(data: NDArray[Any], settings: Normalize) -> NDArray[Any]:
+    """The (C, n) values of an image that count in the statistics of the training set."""
+    _require_finite(data)
+    flat = data.reshape(len(data), -1)
+    if settings.method == "minmax":
+        # A sample of the pixels would miss the extremes.
+        return np.stack([flat.min(axis=1), flat.max(axis=1)], axis=1)
+    return flat[:, :: max(1, flat.shape[1] // _PIXELS_PER_IMAGE)]
+
+
 def _fit_values(values: NDArray[Any], settings: Normalize) -> Scaling:
+    if values.dtype == bool:
+        # NumPy has no percentiles of Booleans.
+        values = values.astype(np.uint8)
     match settings.method:
         case "percentile":
             low, high = (float(value) for value in np.percentile(values, [settings.low, settings.high]))
@@ -137,8 +163,10 @@ def _fit_values(values: NDArray[Any], settings: Normalize) -> Scaling:
         case "minmax":
             return _span(float(values.min()), float(values.max()), clip=False)
         case "zscore":
-            deviation = float(values.std(dtype=np.float64))
-            return Scaling((float(values.mean(dtype=np.float64)),), (1.0 / (deviation or 1.0),), clip=False)
+            # Rounding gives some constant images a tiny deviation, by which nothing should be divided.
+            constant = bool(values.min() == values.max())
+            deviation = 1.0 if constant else float(values.std(dtype=np.float64))
+            return Scaling((float(values.mean(dtype=np.float64)),), (1.0 / deviation,), clip=False)
         case _:
             return Scaling((0.0,), (1.0,), clip=False)
 

@@ -81,7 +81,8 @@ def to_classes(mask: NDArray[Any], target: Target, values: Sequence[int]) -> NDA
     else:
         classes = (mask > target.threshold).astype(np.int16)
         if target.kind == "instances":
-            classes[separate_objects(mask)] = 0
+            # A region that nobody labeled is no object to keep a gap to.
+            classes[separate_objects(np.where(mask == target.ignore, 0, mask))] = 0
     if target.ignore is not None:
         classes[mask == target.ignore] = IGNORED
     strangers = np.unique(mask[classes < IGNORED])

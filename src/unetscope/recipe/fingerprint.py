@@ -64,6 +64,9 @@ class Fingerprint:
         Median number of connected objects.
     reach : tuple of float
         How far objects reach from the center along each axis, as a part of half the side: 1 is the border.
+    extreme : float
+        Part of the object pixels that are darker than the 5th or brighter than the 95th percentile of their
+        image.
     numbered : bool
         Whether the masks number their objects, rather than name classes.
     """
@@ -83,6 +86,7 @@ class Fingerprint:
     object_diameter: float
     objects_per_image: float
     reach: tuple[float, ...]
+    extreme: float
     numbered: bool
 
 
@@ -132,6 +136,7 @@ def take_fingerprint(pairs: Iterable[tuple[_Grid, _Grid]], *, groups: int) -> Fi
         object_diameter=float(np.median(diameters)) if len(diameters) else 0.0,
         objects_per_image=float(np.median(counted)),
         reach=tuple(float(part) for part in np.max([facts.reach for facts in seen], axis=0)),
+        extreme=float(np.sum([facts.extreme for facts in seen]) / max(sum(f.foreground for f in seen), 1)),
         numbered=_is_numbered(seen),
     )
 
@@ -150,6 +155,7 @@ class _Facts:
     foreground: int
     diameters: NDArray[np.float64]
     reach: tuple[float, ...]
+    extreme: int
     compact: bool
 
     @classmethod
@@ -162,7 +168,7 @@ class _Facts:
         unit_ball = np.pi / 4 if len(image.grid) == 2 else np.pi / 6
         return cls(
             channels=data.shape[image.axes.index("C")] if "C" in image.axes else 1,
-            gray_in_color=bool(image.is_rgb and (data[0] == data[1]).all() and (data[1] == data[2]).all()),
+            gray_in_color=image.is_rgb and _channels_equal(data, image.axes),
             dtype=str(data.dtype),
             grid=image.grid,
             spacing=image.spacing,
@@ -171,8 +177,24 @@ class _Facts:
             foreground=int((mask.data != 0).sum()),
             diameters=(sizes / unit_ball) ** power,
             reach=tuple(_reach(mask.data, axis) for axis in range(mask.data.ndim)),
+            extreme=_count_extreme(data, image.axes, mask.data != 0),
             compact=with_objects and len(sizes) <= 1.5 * len(positive),
         )
+
+
+def _channels_equal(data: NDArray[Any], axes: str) -> bool:
+    channels = np.moveaxis(data, axes.index("C"), 0)
+    return bool((channels == channels[0]).all())
+
+
+def _count_extreme(data: NDArray[Any], axes: str, objects: NDArray[np.bool_]) -> int:
+    """Object pixels outside the 5th to 95th percentile, of the mean over channels."""
+    gray = data.mean(axis=axes.index("C")) if "C" in axes else data.astype(np.float32)
+    if gray.shape != objects.shape:
+        return 0
+    low, high = np.percentile(gray, [5, 95])
+    values = gray[objects]
+    return int(((values < low) | (values > high)).sum())
 
 
 def _object_sizes(mask: NDArray[Any]) -> NDArray[np.float64]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from unetscope.errors import InputError, RecipeError
 from unetscope.recipe.fingerprint import Fingerprint
 from unetscope.recipe.recipe import (
     Augmentation,
@@ -28,6 +29,8 @@ _PATCH_2D = 192
 _PATCH_3D = 64
 # The network sees this much more than the space that objects take up in the training masks.
 _CROP_MARGIN = 1.5
+# If more object pixels than this lie beyond the usual percentiles, clipping would make them all equal.
+_MOST_EXTREME = 0.5
 # Fewer images do not show where objects can be.
 _IMAGES_FOR_CROP = 10
 
@@ -61,7 +64,24 @@ def plan_recipe(facts: Fingerprint, *, device: str = "cpu", minutes: float = 10.
     Returns
     -------
     Plan
+
+    Raises
+    ------
+    InputError
+        If the masks hold nothing but background.
+    RecipeError
+        If the budget is no positive time.
     """
+    if not facts.foreground:
+        raise InputError(
+            f"the masks hold only the values {list(facts.labels)}",
+            expected="background and at least one class",
+            fix="check the masks",
+        )
+    if not 0 < minutes < math.inf:
+        raise RecipeError(
+            f"the budget is {minutes:g} minutes", expected="a time above 0", fix="give more minutes"
+        )
     reasons: list[str] = []
     dimensions = len(facts.median)
     target = _target(facts, reasons)
@@ -80,13 +100,13 @@ def plan_recipe(facts: Fingerprint, *, device: str = "cpu", minutes: float = 10.
     batch = _batch_size(size, device)
     samples = _samples_per_epoch(facts, batch)
     reasons.append(
-        f"Each epoch draws {samples} samples in batches of {batch}, newly rotated, zoomed, bent, and changed in "
-        f"brightness and contrast, because {facts.images} images alone are learned by heart."
+        f"Each epoch draws {samples} samples in batches of {batch}, newly rotated, zoomed, bent, and changed "
+        f"in brightness and contrast, because {facts.images} images alone are learned by heart."
     )
     recipe = Recipe(
         name="auto",
         preprocess=Preprocess(
-            color=color, normalize=Normalize(method="percentile", low=1, high=99, clip=False), crop=crop
+            color=color, normalize=_normalize(facts, reasons), crop=crop
         ),
         target=target,
         network=Network(dimensions=dimensions, depth=depth, width=width, max_width=256, norm="batch"),
@@ -135,26 +155,38 @@ def _target(facts: Fingerprint, reasons: list[str]) -> Target:
     return Target(kind="binary")
 
 
+def _normalize(facts: Fingerprint, reasons: list[str]) -> Normalize:
+    if facts.extreme <= _MOST_EXTREME:
+        reasons.append("Values from the 5th to the 95th percentile of each image become 0 to 1; others are cut off.")
+        return Normalize(method="percentile", low=5, high=95, clip=True)
+    reasons.append(
+        f"Of the object pixels {100 * facts.extreme:.0f} % are among the darkest or brightest 5 % of their image, so "
+        "nothing is cut off: the 1st and 99th percentile become 0 and 1."
+    )
+    return Normalize(method="percentile", low=1, high=99, clip=False)
+
+
 def _crop(facts: Fingerprint, reasons: list[str]) -> Sizes | None:
     """The center, if the objects of all images lie well inside it."""
     same = facts.smallest == facts.largest
-    sides = [16 * math.ceil(_CROP_MARGIN * part * n / 16) for part, n in zip(facts.reach, facts.median, strict=True)]
+    reached = [part * n for part, n in zip(facts.reach, facts.median, strict=True)]
+    sides = [16 * math.ceil(_CROP_MARGIN * side / 16) for side in reached]
     # Square in the plane, because samples are rotated.
     sides[-2:] = [max(sides[-2:])] * 2
     small = all(side <= 0.6 * length for side, length in zip(sides, facts.median, strict=True))
-    if not (same and small and facts.images >= _IMAGES_FOR_CROP) or max(sides) > _PATCH_2D:
+    if not (same and small and facts.images >= _IMAGES_FOR_CROP) or max(sides) > _longest_side(facts):
         return None
-    taken = [math.ceil(part * n) for part, n in zip(facts.reach, facts.median, strict=True)]
+    taken = [math.ceil(side) for side in reached]
     reasons.append(
-        f"All objects lie within the central {_times(taken)} of {_times(facts.median)} pixels, so the network "
-        f"sees only the central {_times(sides)}, and everything outside is background. If yours can lie elsewhere, "
-        "set preprocess.crop=null and a training.patch."
+        f"All objects lie within the central {_times(taken)} of {_times(facts.median)} pixels, so the "
+        f"network sees only the central {_times(sides)}, and everything outside is background. If yours can "
+        "lie elsewhere, set preprocess.crop=null and a training.patch."
     )
     return _sizes(sides)
 
 
 def _patch(facts: Fingerprint, reasons: list[str]) -> Sizes | None:
-    limit = _PATCH_2D if len(facts.median) == 2 else _PATCH_3D
+    limit = _longest_side(facts)
     if facts.smallest == facts.largest and max(facts.largest) <= limit:
         reasons.append(f"All images are {_times(facts.largest)} pixels and are trained on whole.")
         return None
@@ -164,6 +196,11 @@ def _patch(facts: Fingerprint, reasons: list[str]) -> Sizes | None:
         f"{_times(sides)}, half of them around objects."
     )
     return _sizes(sides)
+
+
+def _longest_side(facts: Fingerprint) -> int:
+    """What one sample may measure along an axis."""
+    return _PATCH_2D if len(facts.median) == 2 else _PATCH_3D
 
 
 def _sizes(sides: list[int]) -> Sizes:

@@ -37,6 +37,22 @@ def preset(name: str) -> Recipe:
     RecipeError
         If there is no such preset, naming the nearest.
     """
+    return _find(name)()
+
+
+def describe_preset(name: str) -> str:
+    """What a preset is: the docstring of its function, first line first.
+
+    Raises
+    ------
+    RecipeError
+        As for `preset`.
+    """
+    lines = (_find(name).__doc__ or "").strip().splitlines()
+    return "\n".join([lines[0], *(line.removeprefix("    ") for line in lines[1:])])
+
+
+def _find(name: str) -> Callable[[], Recipe]:
     if name not in PRESETS:
         near = difflib.get_close_matches(name, PRESETS, n=1, cutoff=0.3)
         raise RecipeError(
@@ -44,13 +60,7 @@ def preset(name: str) -> Recipe:
             expected=f"{near[0]!r}" if near else f"one of {', '.join(PRESETS)}",
             fix="see `unetscope presets`",
         )
-    return PRESETS[name]()
-
-
-def describe_preset(name: str) -> str:
-    """What a preset is: the docstring of its function, first line first."""
-    lines = (PRESETS[name].__doc__ or "").strip().splitlines()
-    return "\n".join([lines[0], *(line.removeprefix("    ") for line in lines[1:])])
+    return PRESETS[name]
 
 
 def retina_vessels() -> Recipe:

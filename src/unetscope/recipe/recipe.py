@@ -341,6 +341,7 @@ class Recipe(_Section):
     split: Split = Split()
     prediction: Prediction = Prediction()
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    """Decides everything that is drawn at random."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -15,6 +15,12 @@ from unetscope.recipe.recipe import Recipe
 
 __all__ = ["change", "from_dict", "from_yaml", "read_recipe", "recipe_keys", "to_yaml"]
 
+# Besides its own errors, PyYAML lets through what fails inside it: an impossible date, ``!!bool word``.
+_YAML_ERRORS = (yaml.YAMLError, ValueError, KeyError, IndexError, AttributeError)
+
+# Keys that are less alike (see `_likeness`) have nothing to do with each other.
+_LIKE = 0.9
+
 
 def from_dict(values: Mapping[str, Any], *, source: str = "the recipe") -> Recipe:
     """Build a recipe from nested mappings.
@@ -41,7 +47,7 @@ def from_yaml(text: str, *, source: str = "the recipe") -> Recipe:
     """Build a recipe from YAML text; see `from_dict`."""
     try:
         values = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except _YAML_ERRORS as error:
         where = getattr(error, "problem_mark", None)
         line = f" in line {where.line + 1}" if where is not None else ""
         raise RecipeError(
@@ -136,7 +142,7 @@ def _parse(setting: str) -> tuple[str, Any]:
         )
     try:
         return key.strip(), yaml.safe_load(text)
-    except yaml.YAMLError:
+    except _YAML_ERRORS:
         raise RecipeError(
             f"the value of {key.strip()} is {text!r}",
             expected="a number, a word or a [list]",
@@ -145,16 +151,20 @@ def _parse(setting: str) -> tuple[str, Any]:
 
 
 def _unknown(key: str, source: str) -> RecipeError:
-    known = recipe_keys()
-    by_last = {name.rsplit(".", 1)[-1]: name for name in reversed(known)}
-    near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-    near = near or difflib.get_close_matches(key.rsplit(".", 1)[-1], list(by_last), n=1, cutoff=0.6)
-    name = by_last.get(near[0], near[0]) if near else ""
+    name = max(recipe_keys(), key=lambda name: _likeness(key, name))
+    if _likeness(key, name) < _LIKE:
+        name = ""
     return RecipeError(
         f"unknown key {key!r} in {source}",
         expected=f"{name!r}" if name else "a key of the schema",
         fix="correct the name" if name else "see `unetscope presets --show auto` for all keys",
     )
+
+
+def _likeness(key: str, name: str) -> float:
+    """0 to 2: how alike two dotted keys are as a whole, and how alike their last parts."""
+    parts = key.rsplit(".", 1)[-1], name.rsplit(".", 1)[-1]
+    return sum(difflib.SequenceMatcher(None, *pair).ratio() for pair in ((key, name), parts))
 
 
 def _explain(error: ValidationError, source: str) -> RecipeError:

@@ -24,7 +24,7 @@ from unetscope.recipe.recipe import Augmentation
 __all__ = ["Placement", "change_values", "place", "resample"]
 
 _AXES = "ZYX"
-# Displacements beyond this many standard deviations are cut off, so that the reach of a sample is known.
+# Displacements beyond this many standard deviations are cut off: they would fold the image.
 _ELASTIC_LIMIT = 3.0
 
 
@@ -169,9 +169,8 @@ def _matrix(dimensions: int, settings: Augmentation, rng: np.random.Generator) -
 
 
 def _sample(array: NDArray[np.float32], where: Placement, size: Sequence[int], labels: int) -> Tensor:
-    half = (np.asarray(size) - 1) / 2
     if where.is_exact:
-        first = np.floor(where.center - half + 0.5).astype(int)
+        first = np.floor(where.center - np.asarray(size) / 2 + 1).astype(int)
         return torch.from_numpy(_cut(array, first, size))
     offsets = _positions(where, size)
     low, high = (limit.numpy() for limit in offsets.flatten(0, -2).aminmax(dim=0))

@@ -125,7 +125,9 @@ def prepare_samples(
         frames = zip(
             split_frames(example.image, dimensions), split_frames(example.mask, dimensions), strict=True
         )
-        samples += [_sample(example.name, image, mask, recipe, preparation, values) for image, mask in frames]
+        samples += [
+            _sample(example.name, image, mask, recipe, preparation, values=values) for image, mask in frames
+        ]
     counts = sorted({sample.channels for sample in samples})
     if len(counts) > 1:
         raise InputError(
@@ -162,7 +164,7 @@ class Batches:
         grids = {sample.grid for sample in samples}
         if recipe.training.patch is None and len(grids) > 1 and recipe.training.batch_size > 1:
             raise InputError(
-                f"the images have {len(grids)} different sizes, such as {sorted(grids)[0]} and {sorted(grids)[-1]}",
+                f"the images have {len(grids)} different sizes, such as {min(grids)} and {max(grids)}",
                 expected="one size when whole images are trained together",
                 fix="set training.patch, preprocess.resize, or training.batch_size=1",
             )
@@ -219,7 +221,7 @@ class Batches:
 
 
 def _sample(
-    name: str, image: Image, mask: Image, recipe: Recipe, preparation: Preparation, values: Sequence[int]
+    name: str, image: Image, mask: Image, recipe: Recipe, preparation: Preparation, *, values: Sequence[int]
 ) -> Sample:
     if image.grid != mask.grid:
         raise InputError(

@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from unetscope.errors import InputError
+from unetscope.preprocess import IGNORED, class_values, separate_objects, to_classes
+from unetscope.recipe.recipe import Target
+
+BINARY = Target()
+INSTANCES = Target(kind="instances")
+
+
+def squares(second, *, dtype=np.uint16):
+    """Two 3×3 objects, numbered 1 and 2, the second at an offset."""
+    mask = np.zeros((8, 10), dtype)
+    mask[1:4, 1:4] = 1
+    row, column = second
+    mask[row : row + 3, column : column + 3] = 2
+    return mask
+
+
+@pytest.mark.parametrize(
+    ("labels", "target", "expected"),
+    [
+        ([0, 255], BINARY, (0, 255)),
+        ([0, 1], BINARY, (0, 1)),
+        ([0, 3, 7], BINARY, (0, 1)),
+        (range(256), Target(threshold=127), (0, 1)),
+        ([0, 100, 255], Target(threshold=127), (0, 255)),
+        ([0, 1, 255], Target(ignore=255), (0, 1)),
+        ([0, 255], INSTANCES, (0, 1)),
+        (range(30), INSTANCES, (0, 1)),
+        ([2, 0, 1], Target(kind="multiclass"), (0, 1, 2)),
+        ([0, 1, 2, 255], Target(kind="multiclass", ignore=255), (0, 1, 2)),
+        ([0, 85, 170], Target(kind="multiclass", values=(170, 0, 85)), (170, 0, 85)),
+        ([0, 1], Target(kind="multiclass", values=(0, 1, 2)), (0, 1, 2)),
+    ],
+)
+def test_the_mask_value_of_each_class(labels, target, expected):
+    values = class_values(labels, target)
+    assert values == expected
+    assert all(type(value) is int for value in values)
+
+
+@pytest.mark.parametrize(
+    ("labels", "target", "found"),
+    [
+        ([0], BINARY, "[0]"),
+        ([255], BINARY, "[255]"),
+        ([], BINARY, "[]"),
+        ([1, 2], INSTANCES, "[1, 2]"),
+        ([0, 100], Target(threshold=127), "[0, 100]"),
+        ([0, 255], Target(ignore=255), "[0]"),
+        ([4], Target(kind="multiclass"), "[4]"),
+    ],
+)
+def test_masks_without_two_classes(labels, target, found):
+    with pytest.raises(InputError) as caught:
+        class_values(np.array(labels, np.uint8), target)
+    assert str(caught.value) == (
+        f"the masks hold only the values {found}; expected background and at least one class: "
+        "check the masks, target.threshold and target.values."
+    )
+
+
+@pytest.mark.parametrize(
+    ("mask", "target", "expected"),
+    [
+        ([0, 255], BINARY, [0, 1]),
+        ([0, 1], BINARY, [0, 1]),
+        ([False, True], BINARY, [0, 1]),
+        ([0, 1, 127, 128, 255], Target(threshold=127), [0, 0, 0, 1, 1]),
+        ([0, 1, 2], Target(threshold=1.5), [0, 0, 1]),
+        ([0, 1, 255], Target(ignore=255), [0, 1, IGNORED]),
+        ([0, 1, 255], Target(ignore=0), [IGNORED, 1, 1]),
+    ],
+)
+def test_binary_masks(mask, target, expected):
+    classes = to_classes(np.array(mask), target, (0, 1))
+    assert classes.tolist() == expected
+    assert classes.dtype == np.int16
+
+
+def test_multiclass_masks():
+    mask = np.array([[0, 85], [170, 255]], np.uint8)
+    target = Target(kind="multiclass", ignore=255)
+    values = class_values(np.unique(mask), target)
+    assert to_classes(mask, target, values).tolist() == [[0, 1], [2, IGNORED]]
+    assert to_classes(mask, target, (85, 170, 0)).tolist() == [[2, 0], [1, IGNORED]]
+
+
+@pytest.mark.parametrize("ignore", [None, 255, -1])
+def test_a_value_that_is_no_class(ignore):
+    target = Target(kind="multiclass", values=(0, 1), ignore=ignore)
+    mask = np.array([0, 1, 7, 9, 9], np.uint8)
+    with pytest.raises(InputError) as caught:
+        to_classes(mask, target, (0, 1))
+    assert str(caught.value) == (
+        "the mask holds the values [7, 9]; expected only [0, 1]: set target.values, or correct the mask."
+    )
+
+
+def test_objects_that_do_not_touch_stay_whole():
+    mask = squares((1, 5))
+    assert not separate_objects(mask).any()
+    np.testing.assert_array_equal(to_classes(mask, INSTANCES, (0, 1)), mask > 0)
+
+
+@pytest.mark.parametrize(("second", "gap"), [((1, 4), 3), ((4, 1), 3), ((2, 4), 2), ((3, 4), 1)])
+def test_touching_objects_are_told_apart_by_a_gap_one_pixel_wide(second, gap):
+    mask = squares(second)
+    touching = separate_objects(mask)
+    assert touching.sum() == gap
+    assert set(mask[touching].tolist()) == {1}
+    classes = to_classes(mask, INSTANCES, (0, 1))
+    assert classes.sum() == 18 - gap
+    assert ndimage.label(classes)[1] == 2
+
+
+def test_objects_that_meet_at_a_corner_need_no_gap():
+    # Predicted objects connect through faces only.
+    mask = squares((4, 4))
+    assert not separate_objects(mask).any()
+    assert ndimage.label(to_classes(mask, INSTANCES, (0, 1)))[1] == 2
+
+
+def test_touching_objects_in_three_dimensions():
+    mask = np.zeros((6, 5, 5), np.int32)
+    mask[1:3, 1:4, 1:4] = 7
+    mask[3:5, 1:4, 1:4] = 4
+    touching = separate_objects(mask)
+    assert np.argwhere(touching)[:, 0].tolist() == [3] * 9
+    assert ndimage.label(to_classes(mask, INSTANCES, (0, 1)))[1] == 2
+
+
+def test_many_touching_objects_are_all_told_apart():
+    mask = np.kron(np.arange(1, 17).reshape(4, 4), np.ones((4, 4), int))
+    parts, count = ndimage.label(to_classes(mask, INSTANCES, (0, 1)))
+    assert count == 16
+    assert all(len(np.unique(mask[parts == part])) == 1 for part in range(1, 17))
+
+
+@pytest.mark.parametrize("ignored", [2, 9])
+def test_no_gap_is_left_toward_pixels_that_nobody_labeled(ignored):
+    mask = np.array([[0, 3, 3, ignored, ignored, 5, 5, 0]])
+    classes = to_classes(mask, Target(kind="instances", ignore=ignored), (0, 1))
+    assert classes.tolist() == [[0, 1, 1, IGNORED, IGNORED, 1, 1, 0]]
+
+
+def test_the_mask_itself_is_left_alone():
+    mask = squares((1, 4))
+    before = mask.copy()
+    to_classes(mask, Target(kind="instances", ignore=2), (0, 1))
+    np.testing.assert_array_equal(mask, before)

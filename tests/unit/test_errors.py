@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import inspect
+import pickle
+
+import pytest
+
+from unetscope import errors
+from unetscope.errors import InputError, ReadError, UNetScopeError
+
+ALL = [getattr(errors, name) for name in errors.__all__]
+
+
+@pytest.mark.parametrize(
+    ("parts", "sentence"),
+    [
+        ({}, "a.png is empty."),
+        ({"expected": "a PNG image"}, "a.png is empty; expected a PNG image."),
+        ({"fix": "export it again"}, "a.png is empty: export it again."),
+        (
+            {"expected": "a PNG image", "fix": "export it again"},
+            "a.png is empty; expected a PNG image: export it again.",
+        ),
+    ],
+)
+@pytest.mark.parametrize("error", ALL)
+def test_an_error_is_one_sentence(error, parts, sentence):
+    assert str(error("a.png is empty", **parts)) == sentence
+    assert error("a.png is empty").found == "a.png is empty"
+
+
+def test_words_of_others_are_made_one_line_without_a_second_stop():
+    assert str(UNetScopeError("truncated\n  file.", fix="copy it again")) == "truncated file: copy it again."
+
+
+def test_the_parts_stay_apart():
+    error = ReadError("a", expected="b", fix="c")
+    assert (error.found, error.expected, error.fix) == ("a", "b", "c")
+
+
+@pytest.mark.parametrize("error", ALL)
+def test_the_exit_codes(error):
+    codes = {
+        "UNetScopeError": 1,
+        "InputError": 3,
+        "ReadError": 3,
+        "RecipeError": 4,
+        "ModelError": 5,
+        "TrainingError": 6,
+        "OutputError": 7,
+    }
+    assert error.exit_code == codes[error.__name__]
+
+
+def test_the_tree():
+    assert all(issubclass(error, UNetScopeError) for error in ALL)
+    assert issubclass(ReadError, InputError)
+    assert {e for _, e in inspect.getmembers(errors, inspect.isclass)} == set(ALL)
+    tree = inspect.getdoc(errors)
+    assert tree is not None
+    for error in ALL:
+        assert any(
+            line.split()[-1] == str(error.exit_code) for line in tree.splitlines() if error.__name__ in line
+        )
+
+
+@pytest.mark.xfail(raises=TypeError, reason="pickle calls __init__ with all three parts as positions")
+@pytest.mark.parametrize("error", ALL)
+def test_an_error_crosses_process_boundaries(error):
+    before = error("a", expected="b", fix="c")
+    after = pickle.loads(pickle.dumps(before))
+    assert type(after) is error
+    assert str(after) == str(before)
