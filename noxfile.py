@@ -46,4 +46,5 @@ def lint(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """Train and measure on real data; writes benchmarks/results. See benchmarks/real_data.py."""
     install(session)
-    session.run("python", "benchmarks/real_data.py", *(session.posargs or ["left-ventricle", "--minutes", "5"]))
+    arguments = session.posargs or ["left-ventricle", "--minutes", "5"]
+    session.run("python", "benchmarks/real_data.py", *arguments)

@@ -114,7 +114,8 @@ def table(runs: list[dict]) -> str:
     lines = ["| " + " | ".join(row) + " |" for row in [head, ["---"] * len(head), *rows]]
     if len(runs) > 1:
         dice = [run["mean"]["dice"] for run in runs]
-        lines.append(f"\nMean Dice over {len(runs)} seeds: {np.mean(dice):.3f}, {min(dice):.3f} to {max(dice):.3f}.")
+        spread = f"{min(dice):.3f} to {max(dice):.3f}"
+        lines.append(f"\nMean Dice over {len(runs)} seeds: {np.mean(dice):.3f}, {spread}.")
     return "\n".join(lines)
 
 

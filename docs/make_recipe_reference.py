@@ -21,12 +21,12 @@ def reference() -> str:
     parts = [
         "# The recipe",
         "Made by `python docs/make_recipe_reference.py` from the schema; do not edit.",
-        "A recipe decides everything about a training. It is written in YAML, every key may be left out, and an "
-        "unknown key is refused. On the command line, `--set SECTION.KEY=VALUE` changes one setting.",
+        "A recipe decides everything about a training. It is written in YAML, every key may be left out, and "
+        "an unknown key is refused. On the command line, `--set SECTION.KEY=VALUE` changes one setting.",
         "| setting | default | meaning |\n|---|---|---|\n" + "\n".join(rows(Recipe(), "")),
         "## Presets",
-        "`auto`, the default, plans a recipe for your data: `unetscope plan DATA` shows it with its reasons. The "
-        "others are U-Net systems from five classroom reports, each as its report describes it.",
+        "`auto`, the default, plans a recipe for your data: `unetscope plan DATA` shows it with its reasons. "
+        "The others are U-Net systems from five classroom reports, each as its report describes it.",
     ]
     parts += [f"### {name}\n\n{describe_preset(name)}" for name in PRESETS]
     parts.append(f"## All defaults\n\n```yaml\n{to_yaml(Recipe())}```")
@@ -44,7 +44,8 @@ def rows(section: BaseModel, prefix: str) -> list[str]:
         default = "none" if value is None else f"`{value}`"
         lines.append(f"| `{prefix}{name}` | {default} | {' '.join((info.description or '').split())} |")
         optional = [kind for kind in get_args(info.annotation) if isinstance(kind, type)]
-        lines += [row for kind in optional if issubclass(kind, BaseModel) for row in rows(kind(), f"{prefix}{name}.")]
+        for kind in optional:
+            lines += rows(kind(), f"{prefix}{name}.") if issubclass(kind, BaseModel) else []
     return lines
 
 

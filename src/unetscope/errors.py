@@ -47,7 +47,8 @@ class UNetScopeError(Exception):
     exit_code = 1
 
     def __init__(self, found: str, *, expected: str = "", fix: str = "") -> None:
-        super().__init__(found, expected, fix)
+        # Only this in args: an exception is copied and pickled by calling its class with them.
+        super().__init__(found)
         self.found = found
         self.expected = expected
         self.fix = fix

@@ -154,7 +154,7 @@ def _read_card(metadata: Mapping[str, str], path: Path) -> dict[str, Any]:
             fix="check the path",
         )
     version = metadata.get("version", "")
-    if not version.isdigit() or int(version) > FORMAT_VERSION:
+    if not version.isdecimal() or int(version) > FORMAT_VERSION:
         raise ModelError(
             f"{path} has model format {version or 'unknown'}",
             expected=f"format {FORMAT_VERSION} or older",

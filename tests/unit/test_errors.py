@@ -64,7 +64,6 @@ def test_the_tree():
         )
 
 
-@pytest.mark.xfail(raises=TypeError, reason="pickle calls __init__ with all three parts as positions")
 @pytest.mark.parametrize("error", ALL)
 def test_an_error_crosses_process_boundaries(error):
     before = error("a", expected="b", fix="c")

@@ -251,8 +251,8 @@ def match_masks(predictions: StrPath, masks: StrPath) -> tuple[list[tuple[Path, 
         If a folder does not exist.
     """
     matches = match_names(Path(predictions), Path(masks))
-    images = [file for file in matches.unpaired if is_image_file(file.path)]
-    return [(match.image, match.mask) for match in matches.found], tuple(f"{f.path.name}: {f.why}" for f in images)
+    alone = tuple(f"{file.path.name}: {file.why}" for file in matches.unpaired if is_image_file(file.path))
+    return [(match.image, match.mask) for match in matches.found], alone
 
 
 def _examine(match: Match, rule: _GroupRule, group: str = "") -> Pair:

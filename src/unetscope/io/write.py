@@ -19,7 +19,16 @@ from unetscope.errors import OutputError
 from unetscope.io._files import StrPath
 from unetscope.io.image import AXES
 
-__all__ = ["atomic", "output_folder", "to_plain", "write_csv", "write_float", "write_json", "write_mask", "write_text"]
+__all__ = [
+    "atomic",
+    "output_folder",
+    "to_plain",
+    "write_csv",
+    "write_float",
+    "write_json",
+    "write_mask",
+    "write_text",
+]
 
 _TIFF = {".tif", ".tiff"}
 # The order in which ImageJ wants its axes.
@@ -73,7 +82,9 @@ def _refuse_to_replace(path: Path, *, overwrite: bool) -> None:
         raise OutputError(f"{path} is a folder", expected="a file name", fix="choose another name")
     if path.exists() and not overwrite:
         raise OutputError(
-            f"{path} exists already", expected="a new name", fix="choose another name or allow overwriting"
+            f"{path} exists already",
+            expected="a new name",
+            fix="choose another name, or pass --overwrite (overwrite=True)",
         )
 
 
@@ -349,6 +360,6 @@ def output_folder(path: StrPath, *, overwrite: bool = False) -> Path:
         raise OutputError(
             f"{path} holds files already",
             expected="a new or empty folder",
-            fix="choose another folder or allow overwriting",
+            fix="choose another folder, or pass --overwrite (overwrite=True)",
         )
     return path

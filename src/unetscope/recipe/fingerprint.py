@@ -215,7 +215,11 @@ def _reach(mask: NDArray[Any], axis: int) -> float:
 
 
 def _is_numbered(seen: list[_Facts]) -> bool:
-    """Masks number objects if they hold many different values and each value is about one connected part."""
+    """Masks number objects if they hold many values, each about one connected part, and not always the same.
+
+    Organs are connected, too, but each has its value in all images.
+    """
     looked = seen[:_IMAGES_FOR_OBJECTS]
     many = np.median([len(facts.labels) for facts in looked]) > 4 or len({len(f.labels) for f in looked}) > 3
-    return bool(many and np.mean([facts.compact for facts in looked]) > 0.5)
+    differ = len({facts.labels for facts in looked}) > len(looked) / 4
+    return bool(many and differ and np.mean([facts.compact for facts in looked]) > 0.5)

@@ -105,9 +105,7 @@ def plan_recipe(facts: Fingerprint, *, device: str = "cpu", minutes: float = 10.
     )
     recipe = Recipe(
         name="auto",
-        preprocess=Preprocess(
-            color=color, normalize=_normalize(facts, reasons), crop=crop
-        ),
+        preprocess=Preprocess(color=color, normalize=_normalize(facts, reasons), crop=crop),
         target=target,
         network=Network(dimensions=dimensions, depth=depth, width=width, max_width=256, norm="batch"),
         loss=Loss(kind="ce+dice" if target.kind == "multiclass" else "bce+dice", dice_smooth=1.0),
@@ -157,11 +155,11 @@ def _target(facts: Fingerprint, reasons: list[str]) -> Target:
 
 def _normalize(facts: Fingerprint, reasons: list[str]) -> Normalize:
     if facts.extreme <= _MOST_EXTREME:
-        reasons.append("Values from the 5th to the 95th percentile of each image become 0 to 1; others are cut off.")
+        reasons.append("The 5th and 95th percentile of each image become 0 and 1; values beyond are cut off.")
         return Normalize(method="percentile", low=5, high=95, clip=True)
     reasons.append(
-        f"Of the object pixels {100 * facts.extreme:.0f} % are among the darkest or brightest 5 % of their image, so "
-        "nothing is cut off: the 1st and 99th percentile become 0 and 1."
+        f"Of the object pixels {100 * facts.extreme:.0f} % are among the darkest or brightest 5 % of their "
+        "image, so nothing is cut off: the 1st and 99th percentile become 0 and 1."
     )
     return Normalize(method="percentile", low=1, high=99, clip=False)
 
@@ -191,9 +189,11 @@ def _patch(facts: Fingerprint, reasons: list[str]) -> Sizes | None:
         reasons.append(f"All images are {_times(facts.largest)} pixels and are trained on whole.")
         return None
     sides = [min(limit, 16 * math.ceil(length / 16)) for length in facts.smallest]
+    sizes = _times(facts.smallest)
+    if facts.smallest != facts.largest:
+        sizes += f" to {_times(facts.largest)}"
     reasons.append(
-        f"Images of {_times(facts.smallest)} to {_times(facts.largest)} pixels are trained on in patches of "
-        f"{_times(sides)}, half of them around objects."
+        f"Images of {sizes} pixels are trained on in patches of {_times(sides)}, half of them around objects."
     )
     return _sizes(sides)
 

@@ -74,8 +74,9 @@ def retina_vessels() -> Recipe:
     Left open, and chosen: a layer is one pooling step (the printed listing of the "4-layer" net pools four
     times). The listing repeats lines and is cut off; widths double from its 128, so the 3-layer net has 128,
     256, 512 and 1024. It calls the skips residual connections but draws a U-Net, so they are
-    concatenated. Gray is the luminance. A mask pixel above 0 is vessel. Keras's defaults where nothing is said:
-    learning rate 0.001, batch 32, Glorot initialization. Early stopping waits 20 epochs for the
+    concatenated. Gray is the luminance. A mask pixel above 0 is vessel. Its transposed convolutions keep the
+    number of channels; here, as in the U-Net that it cites, they halve it. Keras's defaults where nothing is
+    said: learning rate 0.001, batch 32, Glorot initialization. Early stopping waits 20 epochs for the
     validation loss.
     """
     return Recipe(
@@ -127,8 +128,9 @@ def xray_multiclass() -> Recipe:
 
     Left open, and chosen: depth 4, as in Ronneberger et al. (2015). Learning rate 1e-5, weight decay 1e-8,
     momentum 0.999, clipping at norm 1, batch 1 and a plateau factor of 0.1 are the defaults of the public
-    implementation that the report names. Normalization is minmax per image, since 16-bit values have to become
-    small somehow. Validation is 20 % (100 of 500 in its baseline). The classes are the values in the masks.
+    implementation that the report names. Normalization is minmax per image, since 16-bit values have to
+    become small somehow. Validation is 20 % (100 of 500 in its baseline). The classes are the values in
+    the masks.
     """
     return Recipe(
         name="xray-multiclass",
@@ -180,10 +182,15 @@ def hela_border() -> Recipe:
     and horizontal flip, binary cross entropy weighted by
     w(x) = w_c(x) + w_0 exp(−(d1 + d2)² / 2σ²).
 
-    Left open, and chosen: w_0 = 10 and σ = 5 as in Ronneberger et al. (2015). The report's energy lacks its minus
-    sign. Padding is same, since its predictions are as large as its images. Dropout rises by 0.05 a level.
-    Learning rate 0.01 is Keras's default. Amounts of augmentation: 15°, 20 % zoom, 20 % stretch. Its 12
-    stored copies per image are drawn anew in every epoch here, and validation images stay as they are.
+    The report computed these weights but ran out of time to train with them: it trained cells against
+    background with the plain cross entropy. Here they are used, and cells are kept apart by a gap; set
+    loss.border=null and target.kind=binary for what it ran.
+
+    Left open, and chosen: w_0 = 10 and σ = 5 as in Ronneberger et al. (2015). The report's energy lacks its
+    minus sign. Values go to their range (minmax). Padding is same, since its predictions are as large as
+    its images. Dropout rises by 0.05 a level. Learning rate 0.01 is Keras's default. Amounts of augmentation:
+    15°, 20 % zoom, 20 % stretch. Its 12 stored copies per image are drawn anew in every epoch here, and
+    validation images stay as they are.
     """
     return Recipe(
         name="hela-border",

@@ -97,6 +97,8 @@ class Target(_Section):
     def _consistent(self) -> Self:
         if self.values is not None and (len(self.values) < 2 or len(set(self.values)) != len(self.values)):
             raise ValueError(f"values {self.values} are not two or more different mask values")
+        if self.values is not None and self.ignore in self.values:
+            raise ValueError(f"ignore {self.ignore} is also one of values {self.values}")
         return self
 
 
@@ -311,7 +313,7 @@ class Split(_Section):
     """auto: the table's group column, else the DICOM patient, else the file. Or: file, patient, or
     regex:PATTERN on the file name."""
     choose: Literal["random", "last"] = "random"
-    """Which groups: drawn with the seed, or the last in the order of names."""
+    """Which groups: drawn with the seed, or the last in the order of the files or the table."""
 
 
 class Prediction(_Section):

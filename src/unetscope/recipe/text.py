@@ -81,15 +81,16 @@ def read_recipe(path: Path) -> Recipe:
     return from_yaml(text, source=path.name)
 
 
-def change(recipe: Recipe, settings: Iterable[str] | Mapping[str, Any]) -> Recipe:
+def change(recipe: Recipe, settings: str | Iterable[str] | Mapping[str, Any]) -> Recipe:
     """A copy of a recipe with some settings changed.
 
     Parameters
     ----------
     recipe : Recipe
         What to start from.
-    settings : iterable of str, or mapping
-        ``"network.depth=3"`` strings, whose values are read as YAML, or ``{"network.depth": 3}``.
+    settings : str, iterable of str, or mapping
+        ``"network.depth=3"`` strings, whose values are read as YAML, or ``{"network.depth": 3}``. A section
+        that is given as a mapping changes what it names and keeps the rest.
 
     Raises
     ------
@@ -102,6 +103,8 @@ def change(recipe: Recipe, settings: Iterable[str] | Mapping[str, Any]) -> Recip
     3
     """
     values = recipe.to_dict()
+    if isinstance(settings, str):
+        settings = [settings]
     pairs = settings.items() if isinstance(settings, Mapping) else map(_parse, settings)
     for key, value in pairs:
         *sections, last = key.split(".")
@@ -114,7 +117,8 @@ def change(recipe: Recipe, settings: Iterable[str] | Mapping[str, Any]) -> Recip
                 raise _unknown(key, "the settings")
         if last not in place and key not in recipe_keys():
             raise _unknown(key, "the settings")
-        place[last] = value
+        before = place.get(last)
+        place[last] = before | value if isinstance(before, dict) and isinstance(value, dict) else value
     return from_dict(values, source="the settings")
 
 
@@ -157,7 +161,7 @@ def _unknown(key: str, source: str) -> RecipeError:
     return RecipeError(
         f"unknown key {key!r} in {source}",
         expected=f"{name!r}" if name else "a key of the schema",
-        fix="correct the name" if name else "see `unetscope presets --show auto` for all keys",
+        fix="correct the name" if name else "see `unetscope presets --show default` for all keys",
     )
 
 

@@ -152,7 +152,7 @@ class Batches:
     Raises
     ------
     InputError
-        If whole images of different sizes are to share a batch.
+        If whole images of different sizes are to share a batch, or samples are too small for the depth.
     """
 
     def __init__(
@@ -168,6 +168,7 @@ class Batches:
                 expected="one size when whole images are trained together",
                 fix="set training.patch, preprocess.resize, or training.batch_size=1",
             )
+        self._check_spread(min(max(recipe.training.patch or grid) for grid in grids), network.stride)
         self._size_for = network.valid_size
         self._margin = network.margin
         self.per_epoch = recipe.training.samples or len(samples)
@@ -188,6 +189,18 @@ class Batches:
         size = self.recipe.training.batch_size
         for start in range(0, len(order), size):
             yield self._batch([self.samples[i] for i in order[start : start + size]], rng, generator)
+
+    def _check_spread(self, side: int, stride: int) -> None:
+        """Make sure that normalization has more than one value to take a spread from."""
+        norm, batch_size = self.recipe.network.norm, self.recipe.training.batch_size
+        alone = norm == "instance" or (norm == "batch" and min(batch_size, len(self.samples)) == 1)
+        if alone and side <= stride:
+            raise InputError(
+                f"{norm} norm sees a single pixel where samples of {side} pixels are halved "
+                f"{self.recipe.network.depth} times",
+                expected=f"samples of more than {stride} pixels",
+                fix="set a smaller network.depth or a larger training.patch",
+            )
 
     def _batch(
         self, samples: Sequence[Sample], rng: np.random.Generator, generator: torch.Generator

@@ -82,7 +82,7 @@ def dice_loss(logits: Tensor, target: Tensor, settings: Loss) -> Tensor:
     Returns
     -------
     Tensor
-        Scalar in [0, 1].
+        Scalar: one-term in [0, 1]; two-term in [-0.5, 1], below 0 only where truth or its absence is empty.
 
     Notes
     -----

@@ -223,10 +223,16 @@ class Run:
             Naming the first file that is missing or changed.
         """
         for entry in self.data:
+            if not entry.image:
+                raise InputError(
+                    "the run was trained on arrays, which it does not keep",
+                    expected="images in files",
+                    fix="train anew",
+                )
             for path, expected in ((entry.image, entry.image_sha256), (entry.mask, entry.mask_sha256)):
-                if not path or not Path(path).exists() or file_hash(Path(path)) != expected:
+                if not Path(path).exists() or file_hash(Path(path)) != expected:
                     raise InputError(
-                        f"{path or entry.name} is missing or has changed since the run began",
+                        f"{path} is missing or has changed since the run began",
                         expected="the same data",
                         fix="put it back, or train anew",
                     )

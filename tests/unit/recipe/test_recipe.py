@@ -5,7 +5,7 @@ from pydantic import BaseModel, ValidationError
 
 from unetscope.errors import RecipeError
 from unetscope.recipe import Recipe, from_dict
-from unetscope.recipe.recipe import BorderWeights, Loss, Network, Normalize
+from unetscope.recipe.recipe import BorderWeights, Loss, Network, Normalize, Target
 
 SECTIONS = [name for name, info in Recipe.model_fields.items() if isinstance(info.default, BaseModel)]
 
@@ -186,3 +186,8 @@ def test_the_default_normalization_is_the_left_ventricle_report_s():
         95,
         True,
     )
+
+
+def test_ignored_pixels_are_no_class():
+    with pytest.raises(ValueError, match="ignore 2 is also one of values"):
+        Target(kind="multiclass", values=(0, 1, 2), ignore=2)

@@ -64,7 +64,7 @@ def test_an_unknown_key_that_is_like_no_other(key):
         change(Recipe(), {key: 1})
     assert str(caught.value) == (
         f"unknown key {key!r} in the settings; expected a key of the schema: "
-        "see `unetscope presets --show auto` for all keys."
+        "see `unetscope presets --show default` for all keys."
     )
 
 
@@ -271,3 +271,13 @@ def test_the_keys_are_all_of_the_schema():
     whole = change(Recipe(), {"loss.border.w0": 10})
     assert recipe_keys() == tuple(keys(whole.to_dict()))
     assert len(set(recipe_keys())) == len(recipe_keys())
+
+
+def test_a_section_keeps_what_a_mapping_does_not_name():
+    before = change(Recipe(), ["network.width=8"])
+    after = change(before, {"network": {"depth": 3}})
+    assert (after.network.width, after.network.depth) == (8, 3)
+
+
+def test_one_setting_needs_no_list():
+    assert change(Recipe(), "network.depth=3").network.depth == 3

@@ -140,6 +140,19 @@ def test_different_sizes_cannot_share_a_batch(recipe: MakeRecipe, samples: MakeS
     assert next(_batches(mixed, patches).epoch(1)).images.shape == (2, 1, 8, 8)
 
 
+@pytest.mark.parametrize(("norm", "batch"), [("instance", 2), ("batch", 1)])
+def test_normalization_needs_more_than_one_pixel(
+    recipe: MakeRecipe, samples: MakeSamples, norm: str, batch: int
+) -> None:
+    settings = (f"network.norm={norm}", f"training.batch_size={batch}")
+    deep = recipe(*settings, "network.depth=4")
+    with pytest.raises(InputError, match=r"single pixel.*network\.depth"):
+        _batches(samples(deep), deep)
+    shallow = recipe(*settings, "network.depth=3")
+    batch_of = next(_batches(samples(shallow), shallow).epoch(1))
+    assert UNet(shallow.network, 1, 1).train()(batch_of.images).shape[2:] == (16, 16)
+
+
 def _prepare(recipe: Recipe, mask: np.ndarray, *, values: tuple[int, ...] = (0, 1)) -> Sample:
     pixels = np.random.default_rng(0).random(mask.shape).astype(np.float32)
     axes = "ZYX"[-mask.ndim :]

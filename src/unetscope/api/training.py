@@ -1,0 +1,224 @@
+"""Training: prepare, iterate, finish; or all at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from unetscope.api.data import Data, StrPath, fingerprint_of, load_examples
+from unetscope.api.prediction import evaluate, load_model, predict
+from unetscope.evaluation.report import Report
+from unetscope.io import read, read_mask
+from unetscope.recipe import Recipe, change, read_recipe
+from unetscope.recipe.plan import plan_recipe
+from unetscope.recipe.presets import preset
+
+if TYPE_CHECKING:
+    from unetscope.training.dataset import Example
+    from unetscope.training.loop import EpochRecord
+    from unetscope.training.run import Run
+
+__all__ = ["Training", "prepare_resume", "prepare_training", "resume", "train"]
+
+
+class Training:
+    """A training that is about to begin or go on; iterate to train, one record per epoch.
+
+    Attributes
+    ----------
+    run : Run
+        Its folder.
+    recipe : Recipe
+    left_out : tuple of str
+        Images that cannot be trained on, and why, one sentence each.
+    """
+
+    def __init__(
+        self, run: Run, examples: Sequence[Example], device: str, *, left_out: tuple[str, ...] = ()
+    ) -> None:
+        from unetscope.training.loop import choose_device
+
+        self.run = run
+        self.left_out = left_out
+        self.recipe = run.recipe
+        self.device = choose_device(device)
+        self._examples = examples
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What makes the validation scores flatter, in sentences."""
+        patients: dict[str, set[str]] = {}
+        for example, entry in zip(self._examples, self.run.data, strict=True):
+            if example.image.source.group is not None:
+                patients.setdefault(example.image.source.group, set()).add(entry.role)
+        shared = sum(len(roles) > 1 for roles in patients.values())
+        if not shared:
+            return ()
+        return (
+            f"slices of {shared} patient(s) are in training and in validation, so validation scores flatter; "
+            "set split.group=patient for honest ones",
+        )
+
+    def __iter__(self) -> Iterator[EpochRecord]:
+        """Train; whoever iterates may stop at any epoch, and the best model is kept."""
+        from unetscope.training.session import fit
+
+        yield from fit(self.run, self._examples, device=self.device)
+
+    def finish(self) -> Report | None:
+        """Score the best model on the validation images, on their own grids, and write metrics and curves.
+
+        Returns
+        -------
+        Report or None
+            None without validation images, or when not even one epoch was finished.
+        """
+        from unetscope.evaluation.plots import save, training_curves
+
+        history = self.run.history()
+        if history:
+            save(training_curves(history), self.run.path / "curves.png", overwrite=True)
+        roles = [entry.role for entry in self.run.data]
+        kept = [e for e, role in zip(self._examples, roles, strict=True) if role == "validation"]
+        if not kept or not self.run.model_path.exists():
+            return None
+        model = load_model(self.run.path, device=str(self.device))
+        report = evaluate(
+            [predict(model, example.image).labels for example in kept],
+            [example.mask for example in kept],
+            names=[example.name for example in kept],
+            target=self.recipe.target,
+        )
+        self.run.write_metrics({"over": "validation images", **report.to_dict()})
+        return report
+
+
+def prepare_training(
+    data: Data,
+    out: StrPath,
+    *,
+    masks: StrPath | None = None,
+    recipe: Recipe | str | Path = "auto",
+    settings: Mapping[str, Any] | Sequence[str] = (),
+    device: str = "auto",
+    overwrite: bool = False,
+) -> Training:
+    """Read and split the data, settle the recipe, and write the beginning of the run folder.
+
+    Parameters
+    ----------
+    data : path, or sequence of (Image, Image)
+        A folder of pairs, a CSV table, or images with masks in memory.
+    out : path
+        The run folder to write.
+    masks : path, optional
+        A folder of masks, when they are not where `find_pairs` looks.
+    recipe : Recipe, str or Path
+        A recipe, the name of a preset, ``"auto"``, or a YAML file.
+    settings : mapping or sequence of str
+        Changes to the recipe, ``{"training.epochs": 5}`` or ``["training.epochs=5"]``.
+    device : str
+        ``"auto"`` (CUDA, else MPS, else CPU), or a torch device.
+    overwrite : bool
+        Whether a run that is in the folder already may be replaced.
+
+    Returns
+    -------
+    Training
+        Iterate to train.
+
+    Raises
+    ------
+    UNetScopeError
+        For anything wrong with data, recipe or folder, before training begins.
+    """
+    from unetscope.training.loop import choose_device
+    from unetscope.training.run import Run
+    from unetscope.training.session import describe_data
+
+    place = choose_device(device)
+    chosen = None if recipe == "auto" else change(_settle(recipe), settings)
+    # The plan looks at the data, but how the data are grouped may be one of the settings.
+    group = change(Recipe(), settings).split.group if chosen is None else chosen.split.group
+    examples, unusable = load_examples(data, masks, group=group)
+    if chosen is None:
+        facts = fingerprint_of(examples)
+        chosen = change(plan_recipe(facts, device=place.type).recipe, settings)
+    run = Run.create(Path(out), chosen, describe_data(examples, chosen), overwrite=overwrite)
+    return Training(run, examples, device, left_out=unusable)
+
+
+def train(
+    data: Data,
+    out: StrPath,
+    *,
+    masks: StrPath | None = None,
+    recipe: Recipe | str | Path = "auto",
+    settings: Mapping[str, Any] | Sequence[str] = (),
+    device: str = "auto",
+    overwrite: bool = False,
+    on_epoch: Callable[[EpochRecord], None] | None = None,
+) -> Run:
+    """Train to the end; see `prepare_training` for the parameters.
+
+    Parameters
+    ----------
+    on_epoch : callable, optional
+        Called with the record of every epoch.
+
+    Returns
+    -------
+    Run
+        Its ``model_path`` is the best model.
+    """
+    training = prepare_training(
+        data, out, masks=masks, recipe=recipe, settings=settings, device=device, overwrite=overwrite
+    )
+    return _consume(training, on_epoch)
+
+
+def prepare_resume(path: StrPath, *, device: str = "auto") -> Training:
+    """Continue an interrupted run where its checkpoint left it.
+
+    Raises
+    ------
+    ModelError
+        If the folder is not a run, or is damaged.
+    InputError
+        If its images or masks are gone or have changed.
+    """
+    from unetscope.training.dataset import Example
+    from unetscope.training.run import Run
+
+    run = Run.open(Path(path))
+    run.check_data()
+    run.clear_stop()
+    examples = [
+        Example(entry.name, entry.group, read(Path(entry.image)), read_mask(Path(entry.mask)))
+        for entry in run.data
+    ]
+    return Training(run, examples, device)
+
+
+def resume(
+    path: StrPath, *, device: str = "auto", on_epoch: Callable[[EpochRecord], None] | None = None
+) -> Run:
+    """Continue an interrupted run to its end; see `prepare_resume`."""
+    return _consume(prepare_resume(path, device=device), on_epoch)
+
+
+def _settle(recipe: Recipe | str | Path) -> Recipe:
+    if isinstance(recipe, Recipe):
+        return recipe
+    if isinstance(recipe, Path) or recipe.endswith((".yaml", ".yml")):
+        return read_recipe(Path(recipe))
+    return preset(recipe)
+
+
+def _consume(training: Training, on_epoch: Callable[[EpochRecord], None] | None) -> Run:
+    for record in training:
+        if on_epoch is not None:
+            on_epoch(record)
+    training.finish()
+    return training.run
