@@ -240,7 +240,7 @@ def test_arrays_cannot_be_read_again(tmp_path: Path) -> None:
     mask[2:5, 2:5] = 1
     pairs = [(Image(rng.random((8, 8)), "YX"), Image(mask, "YX")) for _ in range(3)]
     run = api.train(pairs, tmp_path / "run", recipe=_recipe("training.epochs=1"), device="cpu")
-    with pytest.raises(InputError, match="is missing or has changed"):
+    with pytest.raises(InputError, match="trained on arrays"):
         api.prepare_resume(run.path)
 
 
