@@ -81,6 +81,15 @@ def run(arguments: list[str]) -> int:
         # The reader of our output has gone, as `head` does; Python must not complain at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except Exception as error:  # noqa: BLE001  nobody but a developer wants a traceback
+        if debug:
+            traceback.print_exc()
+        reason = (str(error).splitlines() or [""])[0]
+        note(
+            f"unetscope: unexpected {type(error).__name__}: {reason} (too little memory, or a mistake in the "
+            "program: run again with --debug to see where)"
+        )
+        return UNetScopeError.exit_code
     return 0
 
 

@@ -82,14 +82,20 @@ def test_interruption_leaves_with_130(unetscope: Call, monkeypatch: pytest.Monke
     assert unetscope("info", "run") == (130, "", "unetscope: interrupted.\n")
 
 
-def test_a_mistake_of_the_program_is_not_dressed_up(unetscope: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("error", [ZeroDivisionError("by zero"), RuntimeError("out of memory\nat line 3")])
+def test_what_nobody_expected_is_one_sentence_too(
+    unetscope: Call, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
     def fail(path: Path) -> None:
-        raise ZeroDivisionError
+        raise error
 
     monkeypatch.setattr("unetscope.cards.describe", fail)
-    with pytest.raises(ZeroDivisionError):
-        unetscope("info", "run")
-
+    plain = unetscope("info", "run")
+    assert plain.code == 1
+    assert "Traceback" not in plain.err
+    assert plain.err.count("\n") == 1
+    assert f"unexpected {type(error).__name__}: {str(error).splitlines()[0]}" in plain.err
+    assert "Traceback" in unetscope("info", "run", "--debug").err
 
 def run_python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
     env = os.environ | environment
