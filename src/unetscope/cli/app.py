@@ -63,34 +63,34 @@ def run(arguments: list[str]) -> int:
             stream.reconfigure(errors="replace")
     try:
         app(arguments, exit_on_error=False, print_error=False)
-    except UNetScopeError as error:
-        if debug:
-            traceback.print_exc()
-        note(f"unetscope: {error}")
-        return error.exit_code
-    except CycloptsError as error:
-        if debug:
-            traceback.print_exc()
-        command = " ".join(["unetscope", *(error.command_chain or ())])
-        note(f"unetscope: {' '.join(str(error).split())} See `{command} --help`.")
-        return 2
-    except KeyboardInterrupt:
-        note("unetscope: interrupted.")
-        return 130
     except BrokenPipeError:
         # The reader of our output has gone, as `head` does; Python must not complain at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except Exception as error:  # noqa: BLE001  nobody but a developer wants a traceback
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  only developers want a traceback
         if debug:
             traceback.print_exc()
-        reason = (str(error).splitlines() or [""])[0]
-        note(
-            f"unetscope: unexpected {type(error).__name__}: {reason} (too little memory, or a mistake in the "
-            "program: run again with --debug to see where)"
-        )
-        return UNetScopeError.exit_code
+        sentence, code = _explain(error)
+        note(f"unetscope: {sentence}")
+        return code
     return 0
+
+
+def _explain(error: BaseException) -> tuple[str, int]:
+    """One sentence and an exit code."""
+    match error:
+        case UNetScopeError():
+            return str(error), error.exit_code
+        case CycloptsError():
+            command = " ".join(["unetscope", *(error.command_chain or ())])
+            return f"{' '.join(str(error).split())} See `{command} --help`.", 2
+        case KeyboardInterrupt():
+            return "interrupted.", 130
+    reason = (str(error).splitlines() or [""])[0]
+    return (
+        f"unexpected {type(error).__name__}: {reason} (too little memory, or a mistake in the program: "
+        "run again with --debug to see where)",
+        UNetScopeError.exit_code,
+    )
 
 
 @app.command

@@ -97,6 +97,7 @@ def test_what_nobody_expected_is_one_sentence_too(
     assert f"unexpected {type(error).__name__}: {str(error).splitlines()[0]}" in plain.err
     assert "Traceback" in unetscope("info", "run", "--debug").err
 
+
 def run_python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
     env = os.environ | environment
     return subprocess.run([sys.executable, *arguments], capture_output=True, check=False, env=env)
