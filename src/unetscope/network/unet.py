@@ -156,16 +156,15 @@ class UNet(nn.Module):
             return
         weight: Tensor = module.weight  # type: ignore[assignment]
         taps = weight[0, 0].numel()
-        inputs, outputs = weight.shape[1] * taps, weight.shape[0] * taps
-        if isinstance(module, tuple(_UP.values())):
+        if self.settings.init == "glorot-uniform":
+            bound = math.sqrt(6 / (taps * (weight.shape[0] + weight.shape[1])))
+            nn.init.uniform_(weight, -bound, bound)
+        else:
             # A transposed convolution is stored the other way around, and with stride 2 only one in
             # 2^dimensions of its taps meets each output pixel.
-            inputs, outputs = weight.shape[0] * taps / 2 ** (weight.ndim - 2), weight.shape[1] * taps
-        if self.settings.init == "he-normal":
+            up = isinstance(module, tuple(_UP.values()))
+            inputs = weight.shape[0] * taps / 2 ** (weight.ndim - 2) if up else weight.shape[1] * taps
             nn.init.normal_(weight, std=math.sqrt(2 / inputs))
-        else:
-            bound = math.sqrt(6 / (inputs + outputs))
-            nn.init.uniform_(weight, -bound, bound)
         if module.bias is not None:
             nn.init.zeros_(module.bias)  # type: ignore[arg-type]
 

@@ -134,7 +134,8 @@ class Network(_Section):
     head_kernel: Literal[1, 3] = 1
     """Kernel of the last convolution."""
     init: Literal["he-normal", "glorot-uniform"] = "he-normal"
-    """Random start of the weights: he-normal draws with standard deviation √(2/N) (He et al. 2015)."""
+    """Random start of the weights: he-normal draws with standard deviation √(2/N) (He et al. 2015),
+    glorot-uniform within ±√(6/(N_in + N_out)) (Glorot and Bengio 2010, counted as Keras does)."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -214,6 +215,9 @@ class Optimizer(_Section):
     """sgd and rmsprop only."""
     nesterov: bool = True
     """sgd only."""
+    epsilon: Positive = 1e-8
+    """adam, adamw and rmsprop only: added where the step is divided by the size of recent gradients. Larger
+    is calmer where gradients are tiny, as with a Dice loss alone; Keras takes 1e-7."""
     weight_decay: NonNegative = 0.0
     """Pulls weights toward zero: as part of the gradient, for adamw directly."""
     clip_norm: Positive | None = None

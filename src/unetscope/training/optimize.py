@@ -15,19 +15,21 @@ __all__ = ["Plateau", "learning_rate", "make_optimizer"]
 
 def make_optimizer(parameters: Iterable[nn.Parameter], settings: Optimizer) -> torch.optim.Optimizer:
     """The optimizer that a recipe asks for."""
-    rate, decay = settings.learning_rate, settings.weight_decay
+    rate, decay, epsilon = settings.learning_rate, settings.weight_decay, settings.epsilon
     match settings.kind:
         case "adam":
-            return torch.optim.Adam(parameters, lr=rate, weight_decay=decay)
+            return torch.optim.Adam(parameters, lr=rate, eps=epsilon, weight_decay=decay)
         case "adamw":
-            return torch.optim.AdamW(parameters, lr=rate, weight_decay=decay)
+            return torch.optim.AdamW(parameters, lr=rate, eps=epsilon, weight_decay=decay)
         case "sgd":
             nesterov = settings.nesterov and settings.momentum > 0
             return torch.optim.SGD(
                 parameters, lr=rate, momentum=settings.momentum, nesterov=nesterov, weight_decay=decay
             )
         case "rmsprop":
-            return torch.optim.RMSprop(parameters, lr=rate, momentum=settings.momentum, weight_decay=decay)
+            return torch.optim.RMSprop(
+                parameters, lr=rate, momentum=settings.momentum, eps=epsilon, weight_decay=decay
+            )
 
 
 class Plateau:

@@ -149,7 +149,7 @@ def test_glorot_uniform_fills_its_bounds() -> None:
     torch.manual_seed(0)
     network = UNet(Network(depth=1, width=32, init="glorot-uniform"), 4, 3)
     for module in network.modules():
-        if isinstance(module, nn.Conv2d) and module.weight.numel() > 1000:
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d) and module.weight.numel() > 1000:
             taps = math.prod(module.kernel_size)
             bound = math.sqrt(6 / ((module.in_channels + module.out_channels) * taps))
             assert 0.98 * bound < module.weight.abs().max().item() <= bound

@@ -15,14 +15,14 @@ from unetscope.training.optimize import Plateau, learning_rate, make_optimizer
 @pytest.mark.parametrize(
     ("kind", "made", "expected"),
     [
-        ("adam", torch.optim.Adam, {}),
-        ("adamw", torch.optim.AdamW, {}),
+        ("adam", torch.optim.Adam, {"eps": 1e-7}),
+        ("adamw", torch.optim.AdamW, {"eps": 1e-7}),
         ("sgd", torch.optim.SGD, {"momentum": 0.8, "nesterov": True}),
-        ("rmsprop", torch.optim.RMSprop, {"momentum": 0.8}),
+        ("rmsprop", torch.optim.RMSprop, {"momentum": 0.8, "eps": 1e-7}),
     ],
 )
 def test_optimizers(kind: str, made: type[torch.optim.Optimizer], expected: dict[str, object]) -> None:
-    settings = Optimizer(kind=kind, learning_rate=0.3, momentum=0.8, weight_decay=0.01)
+    settings = Optimizer(kind=kind, learning_rate=0.3, momentum=0.8, epsilon=1e-7, weight_decay=0.01)
     optimizer = make_optimizer([nn.Parameter(torch.ones(2))], settings)
     assert type(optimizer) is made
     for name, value in {"lr": 0.3, "weight_decay": 0.01, **expected}.items():
