@@ -71,6 +71,8 @@ def fit(run: Run, examples: Sequence[Example], *, device: torch.device) -> Itera
     TrainingError
         If training has to stop; the best model so far is in the run folder.
     """
+    # Saturated networks make gradients so small that processors compute them 30 times slower.
+    torch.set_flush_denormal(True)
     recipe = run.recipe
     division = _division(run.data)
     chosen = [examples[i] for i in division.training]
