@@ -71,8 +71,16 @@ def fit(run: Run, examples: Sequence[Example], *, device: torch.device) -> Itera
     TrainingError
         If training has to stop; the best model so far is in the run folder.
     """
-    # Saturated networks make gradients so small that processors compute them 30 times slower.
+    # Saturated networks make gradients so small that processors compute them 30 times slower. Before any
+    # other work, because the threads that torch starts take this over from the one that starts them.
     torch.set_flush_denormal(True)
+    try:
+        yield from _fit(run, examples, device)
+    finally:
+        torch.set_flush_denormal(False)
+
+
+def _fit(run: Run, examples: Sequence[Example], device: torch.device) -> Iterator[EpochRecord]:
     recipe = run.recipe
     division = _division(run.data)
     chosen = [examples[i] for i in division.training]

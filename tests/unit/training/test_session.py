@@ -7,13 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from unetscope.errors import InputError
 from unetscope.io.image import Source
 from unetscope.recipe import Recipe
 from unetscope.training.dataset import Example
 from unetscope.training.run import Run, file_hash
-from unetscope.training.session import describe_data
+from unetscope.training.session import describe_data, fit
 
 MakeRecipe = Callable[..., Recipe]
 MakeExamples = Callable[..., list[Example]]
@@ -58,3 +59,24 @@ def test_a_series_in_a_folder_can_be_found_again(
     (series / "2.dcm").write_bytes(b"second slice")
     with pytest.raises(InputError, match="series is missing or has changed"):
         run.check_data()
+
+
+def _tiny_number() -> float:
+    return (torch.tensor(1e-40) * 1).item()
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_denormal_numbers_are_flushed_only_while_training(
+    recipe: MakeRecipe, examples: MakeExamples, tmp_path: Path, stopped: bool
+) -> None:
+    pairs, settings = examples(3), recipe()
+    run = Run.create(tmp_path / "run", settings, describe_data(pairs, settings))
+    assert _tiny_number() != 0
+    epochs = fit(run, pairs, device=torch.device("cpu"))
+    next(epochs)
+    assert _tiny_number() == 0
+    if stopped:
+        epochs.close()
+    else:
+        assert len(list(epochs)) == 1
+    assert _tiny_number() != 0
