@@ -13,7 +13,16 @@ from typing import Annotated, Any
 from cyclopts import App, CycloptsError, Group, Parameter
 
 from unetscope import __version__
-from unetscope.cli.output import count, describe_budget, note, progress, say, show_epoch, write_result
+from unetscope.cli.output import (
+    count,
+    describe_budget,
+    note,
+    progress,
+    say,
+    show_epoch,
+    training_progress,
+    write_result,
+)
 from unetscope.errors import UNetScopeError
 
 __all__ = ["app", "run"]
@@ -392,11 +401,15 @@ def _train(training: Any, *, tensorboard: bool, json: bool) -> None:
         note(f"left out: {sentence}")
     for sentence in training.warnings:
         note(f"careful: {sentence}")
-    with scalar_writer(training.run.path if tensorboard else None) as write:
+    with (
+        scalar_writer(training.run.path if tensorboard else None) as write,
+        training_progress(recipe) as advance,
+    ):
         try:
             for record in training:
                 write(record)
                 note(show_epoch(record))
+                advance(record)
         except KeyboardInterrupt:
             if not training.run.model_path.exists():
                 # Nothing was learned that could be kept.

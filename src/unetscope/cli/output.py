@@ -4,18 +4,35 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 if TYPE_CHECKING:
     from unetscope.recipe import Recipe
     from unetscope.training.loop import EpochRecord
 
-__all__ = ["count", "describe_budget", "note", "progress", "say", "show_epoch", "write_result"]
+__all__ = [
+    "count",
+    "describe_budget",
+    "note",
+    "progress",
+    "say",
+    "show_epoch",
+    "training_progress",
+    "write_result",
+]
 
 _messages = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -44,6 +61,21 @@ def progress(total: int | None, label: str) -> Iterator[Any]:
     with Progress(*columns, console=_messages, transient=True, disable=not _messages.is_terminal) as bar:
         task = bar.add_task(label, total=total)
         yield lambda done, of=total, text=label: bar.update(task, completed=done, total=of, description=text)
+
+
+@contextmanager
+def training_progress(recipe: Recipe) -> Iterator[Callable[[EpochRecord], None]]:
+    """A bar of the training's budget with the time left; yields a function that takes note of an epoch."""
+    from unetscope.training.loop import budget_used
+
+    columns = (TextColumn("training"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=_messages, transient=True, disable=not _messages.is_terminal) as bar:
+        task = bar.add_task("training", total=1.0)
+
+        def update(record: EpochRecord) -> None:
+            bar.update(task, completed=budget_used(recipe, record.epoch, record.seconds))
+
+        yield update
 
 
 def count(number: int, thing: str) -> str:

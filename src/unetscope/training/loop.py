@@ -24,7 +24,7 @@ from unetscope.training.losses import segmentation_loss
 from unetscope.training.optimize import Plateau, learning_rate, make_optimizer
 from unetscope.training.validate import validate
 
-__all__ = ["EpochRecord", "TrainingState", "choose_device", "train_epochs"]
+__all__ = ["EpochRecord", "TrainingState", "budget_used", "choose_device", "train_epochs"]
 
 
 @dataclass(frozen=True)
@@ -200,6 +200,25 @@ def choose_device(name: str = "auto") -> torch.device:
         ) from None
 
 
+def budget_used(recipe: Recipe, epochs: float, seconds: float) -> float:
+    """The part of a recipe's budget that is used, 0 to 1.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    epochs : float
+        Finished epochs, with the part of the current one.
+    seconds : float
+        Of the run so far.
+    """
+    training = recipe.training
+    used = [
+        0.0 if training.epochs is None else epochs / training.epochs,
+        0.0 if training.minutes is None else seconds / (60 * training.minutes),
+    ]
+    return min(max(used), 1.0)
+
+
 class _Clock:
     """Seconds of the run so far; what happens while a record is consumed is not counted."""
 
@@ -320,13 +339,8 @@ def _average(averaged: UNet, network: UNet, decay: float, steps: int) -> None:
 
 def _set_learning_rate(state: TrainingState, recipe: Recipe, seconds: float, part: float) -> float:
     """Set and return the rate at this point; `part` of the current epoch is done."""
-    training = recipe.training
-    used = [0.0]
-    if training.epochs is not None:
-        used.append((state.epoch - 1 + part) / training.epochs)
-    if training.minutes is not None:
-        used.append(seconds / (60 * training.minutes))
-    rate = learning_rate(recipe.optimizer.learning_rate, recipe.schedule, max(used), state.plateau.factor)
+    used = budget_used(recipe, state.epoch - 1 + part, seconds)
+    rate = learning_rate(recipe.optimizer.learning_rate, recipe.schedule, used, state.plateau.factor)
     for group in state.optimizer.param_groups:
         group["lr"] = rate
     return rate
