@@ -25,7 +25,7 @@ def demo(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run all tests that take seconds; ``nox -s tests -- -m slow`` runs the others."""
+    """Run all tests, about a minute's worth."""
     install(session, "test")
     # Two threads of torch in each of two workers fight for two cores.
     env = {"OMP_NUM_THREADS": "1"}
