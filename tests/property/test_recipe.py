@@ -99,6 +99,8 @@ def mappings(draw):
 
     target, loss = whole.setdefault("target", {}), whole.setdefault("loss", {})
     target["values"] = draw(st.none() | st.lists(st.integers(), min_size=2, max_size=5, unique=True))
+    if target.get("ignore") in (target["values"] or ()):
+        target["ignore"] = None
     head = "ce" if target.setdefault("kind", "binary") == "multiclass" else "bce"
     loss["kind"] = draw(st.sampled_from([head, "dice", f"{head}+dice"]))
     if loss["kind"] == "dice":
