@@ -4,7 +4,7 @@ Importing this package loads neither torch nor matplotlib; training and predicti
 are called.
 """
 
-from unetscope.api.data import Data, fingerprint, left_out, load_examples, plan
+from unetscope.api.data import Data, fingerprint, left_out, load_examples, plan, plan_examples
 from unetscope.api.prediction import evaluate, load_model, normalize, predict
 from unetscope.api.training import Training, prepare_resume, prepare_training, resume, train
 from unetscope.io import find_pairs, read, read_mask
@@ -20,6 +20,7 @@ __all__ = [
     "load_model",
     "normalize",
     "plan",
+    "plan_examples",
     "predict",
     "prepare_resume",
     "prepare_training",

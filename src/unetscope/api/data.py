@@ -13,7 +13,7 @@ from unetscope.recipe.plan import Plan, plan_recipe
 if TYPE_CHECKING:
     from unetscope.training.dataset import Example
 
-__all__ = ["Data", "StrPath", "fingerprint", "fingerprint_of", "left_out", "load_examples", "plan"]
+__all__ = ["Data", "StrPath", "fingerprint", "left_out", "load_examples", "plan", "plan_examples"]
 
 StrPath = str | Path
 Data = StrPath | Sequence[tuple[Image, Image]]
@@ -35,7 +35,7 @@ def fingerprint(data: Data, masks: StrPath | None = None) -> Fingerprint:
         If there are no usable pairs, or the images differ in kind.
     """
     examples, _ = load_examples(data, masks)
-    return fingerprint_of(examples)
+    return _fingerprint_of(examples)
 
 
 def plan(data: Data, masks: StrPath | None = None, *, minutes: float = 10.0, device: str = "auto") -> Plan:
@@ -55,9 +55,15 @@ def plan(data: Data, masks: StrPath | None = None, *, minutes: float = 10.0, dev
     InputError
         As for `fingerprint`.
     """
+    examples, _ = load_examples(data, masks)
+    return plan_examples(examples, minutes=minutes, device=device)
+
+
+def plan_examples(examples: Sequence[Example], *, minutes: float = 10.0, device: str = "auto") -> Plan:
+    """Plan a recipe for examples that are read already; see `plan`."""
     from unetscope.training.loop import choose_device
 
-    return plan_recipe(fingerprint(data, masks), device=choose_device(device).type, minutes=minutes)
+    return plan_recipe(_fingerprint_of(examples), device=choose_device(device).type, minutes=minutes)
 
 
 def left_out(pairing: Pairing) -> tuple[str, ...]:
@@ -107,7 +113,6 @@ def load_examples(
     return examples, ()
 
 
-def fingerprint_of(examples: Sequence[Example]) -> Fingerprint:
-    """The fingerprint of examples that are read already; see `fingerprint`."""
+def _fingerprint_of(examples: Sequence[Example]) -> Fingerprint:
     groups = {example.group for example in examples}
     return take_fingerprint(((example.image, example.mask) for example in examples), groups=len(groups))

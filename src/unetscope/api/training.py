@@ -6,12 +6,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from unetscope.api.data import Data, StrPath, fingerprint_of, load_examples
+from unetscope.api.data import Data, StrPath, load_examples, plan_examples
 from unetscope.api.prediction import evaluate, load_model, predict
 from unetscope.evaluation.report import Report
 from unetscope.io import read, read_mask
 from unetscope.recipe import Recipe, change, read_recipe
-from unetscope.recipe.plan import plan_recipe
 from unetscope.recipe.presets import preset
 
 if TYPE_CHECKING:
@@ -137,14 +136,14 @@ def prepare_training(
     from unetscope.training.run import Run
     from unetscope.training.session import describe_data
 
-    place = choose_device(device)
+    # A device that is not there must be known before the run folder is begun.
+    choose_device(device)
     chosen = None if recipe == "auto" else change(_settle(recipe), settings)
     # The plan looks at the data, but how the data are grouped may be one of the settings.
     group = change(Recipe(), settings).split.group if chosen is None else chosen.split.group
     examples, unusable = load_examples(data, masks, group=group)
     if chosen is None:
-        facts = fingerprint_of(examples)
-        chosen = change(plan_recipe(facts, device=place.type).recipe, settings)
+        chosen = change(plan_examples(examples, device=device).recipe, settings)
     run = Run.create(Path(out), chosen, describe_data(examples, chosen), overwrite=overwrite)
     return Training(run, examples, device, left_out=unusable)
 

@@ -168,15 +168,14 @@ def plan(
     from unetscope import api
     from unetscope.recipe import to_yaml
 
-    pairing = api.find_pairs(data, masks)
-    planned = api.plan(data, masks, minutes=minutes, device=device)
+    examples, left_out = api.load_examples(data, masks)
+    planned = api.plan_examples(examples, minutes=minutes, device=device)
     if json:
         write_result({"recipe": planned.recipe.to_dict(), "reasons": list(planned.reasons)})
         return
-    usable = pairing.usable()
-    groups = {pair.group for pair in usable}
-    say(f"{count(len(usable), 'image')} with masks in {count(len(groups), 'group')}.")
-    for sentence in api.left_out(pairing):
+    groups = {example.group for example in examples}
+    say(f"{count(len(examples), 'image')} with masks in {count(len(groups), 'group')}.")
+    for sentence in left_out:
         say(f"  left out: {sentence}")
     for reason in planned.reasons:
         say(f"- {reason}")

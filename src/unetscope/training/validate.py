@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from unetscope.evaluation.metrics import Counts, count_classes, dice
-from unetscope.inference.predict import predict_probabilities
+from unetscope.inference.predict import labels_from, predict_probabilities
 from unetscope.network import UNet
 from unetscope.preprocess import IGNORED
 from unetscope.recipe import Recipe
@@ -113,14 +114,9 @@ def _loss(probabilities: NDArray[np.float32], sample: Sample, recipe: Recipe) ->
 
 
 def _dice(probabilities: NDArray[np.float32], sample: Sample, threshold: float) -> float:
-    classes: tuple[int, ...] = (1,)
-    if len(probabilities) == 1:
-        predicted = (probabilities[0] >= threshold).astype(np.int16)
-    else:
-        predicted, classes = (
-            probabilities.argmax(axis=0).astype(np.int16),
-            tuple(range(1, len(probabilities))),
-        )
-    counts = count_classes(sample.target.astype(np.int16), predicted, classes, ignore=IGNORED)
-    present = [c for c in counts.values() if c.tp + c.fp + c.fn > 0]
-    return float(np.mean([dice(c) for c in present])) if present else 1.0
+    kind: Literal["binary", "multiclass"] = "binary" if len(probabilities) == 1 else "multiclass"
+    values = range(max(len(probabilities), 2))
+    predicted = labels_from(probabilities, kind=kind, values=values, threshold=threshold)
+    counts = count_classes(sample.target.astype(np.int16), predicted, values[1:], ignore=IGNORED)
+    present = [dice(of_class) for of_class in counts.values() if of_class.occurs]
+    return float(np.mean(present)) if present else 1.0
