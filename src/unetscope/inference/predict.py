@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -184,4 +184,4 @@ def _probability_image(model: Model, maps: NDArray[np.float32], labels: Image) -
         names = tuple(f"class {value}" for value in model.values)
     else:
         maps = maps[:, 0] if "T" in axes else maps[0]
-    return Image(maps, axes, labels.spacing, labels.origin, labels.units, names, labels.source)
+    return replace(labels, data=maps, axes=axes, channels=names)

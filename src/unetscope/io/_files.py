@@ -14,11 +14,22 @@ from numpy.typing import NDArray
 from unetscope.errors import ReadError
 from unetscope.io.image import AXES
 
-__all__ = ["KINDS", "SUFFIXES", "StrPath", "canonical", "is_image_file", "kind_by_name", "kind_of", "reading"]
+__all__ = [
+    "KINDS",
+    "SUFFIXES",
+    "StrPath",
+    "canonical",
+    "is_image_file",
+    "kind_by_name",
+    "kind_of",
+    "reading",
+    "stem_of",
+    "suffix_of",
+]
 
 StrPath = str | os.PathLike[str]
 
-KINDS = "a DICOM, PNG, JPEG, GIF, BMP or TIFF file"
+KINDS = "a DICOM, PNG, JPEG, GIF, BMP, TIFF, OME-Zarr, NIfTI or NRRD file"
 
 SUFFIXES = {
     ".dcm": "dicom",
@@ -31,7 +42,18 @@ SUFFIXES = {
     ".bmp": "bmp",
     ".tif": "tiff",
     ".tiff": "tiff",
+    ".ome.tif": "tiff",
+    ".ome.tiff": "tiff",
+    ".zarr": "zarr",
+    ".ome.zarr": "zarr",
+    ".nii": "nifti",
+    ".nii.gz": "nifti",
+    ".nrrd": "nrrd",
+    ".nhdr": "nrrd",
+    ".seg.nrrd": "nrrd",
 }
+"""Known endings of names, in lower case, and the kind that each promises."""
+
 _MAGIC = {
     b"\x89PNG\r\n\x1a\n": "png",
     b"\xff\xd8\xff": "jpeg",
@@ -42,8 +64,13 @@ _MAGIC = {
     b"MM\x00*": "tiff",
     b"II+\x00": "tiff",
     b"MM\x00+": "tiff",
+    b"NRRD0": "nrrd",
+    b"PK\x03\x04": "zip",
 }
+_GZIP = b"\x1f\x8b"
 _DICOM_PREAMBLE = 128
+_NIFTI_HEADER = 348
+_ZARR_FILES = ("zarr.json", ".zattrs", ".zgroup", ".zarray")
 
 
 def kind_of(path: Path) -> str:
@@ -52,7 +79,7 @@ def kind_of(path: Path) -> str:
     Returns
     -------
     str
-        ``"dicom"``, ``"png"``, ``"jpeg"``, ``"gif"``, ``"bmp"`` or ``"tiff"``.
+        One of the kinds in `SUFFIXES`, or ``"zip"``; ``"zarr"`` for a folder that is a Zarr store.
 
     Raises
     ------
@@ -61,11 +88,17 @@ def kind_of(path: Path) -> str:
     """
     if not path.exists():
         raise ReadError(f"{path} does not exist", expected=KINDS, fix="check the path")
+    if path.is_dir():
+        if any((path / name).is_file() for name in _ZARR_FILES):
+            return "zarr"
+        raise ReadError(f"{path} is a folder", expected=KINDS, fix="name one of its files")
     with reading(path, "an image"), path.open("rb") as file:
-        head = file.read(_DICOM_PREAMBLE + 4)
+        head = file.read(_NIFTI_HEADER)
     if not head:
         raise ReadError(f"{path.name} is empty", expected=KINDS, fix="export or copy it again")
     kind = _recognize(head)
+    if kind is None and head.startswith(_GZIP) and suffix_of(path) == ".nii.gz":
+        kind = "nifti"
     if kind is None:
         raise ReadError(
             f"{path.name} does not begin like any known kind of image",
@@ -77,20 +110,56 @@ def kind_of(path: Path) -> str:
 
 def _recognize(head: bytes) -> str | None:
     # DICOM first: its preamble is free, and some writers put a TIFF header there.
-    if head[_DICOM_PREAMBLE:] == b"DICM":
+    if head[_DICOM_PREAMBLE : _DICOM_PREAMBLE + 4] == b"DICM":
         return "dicom"
-    return next((kind for magic, kind in _MAGIC.items() if head.startswith(magic)), None)
+    if kind := next((kind for magic, kind in _MAGIC.items() if head.startswith(magic)), None):
+        return kind
+    if head[344:348] in {b"n+1\0", b"ni1\0"} or head[4:8] in {b"n+2\0", b"ni2\0"}:
+        return "nifti"
+    return "dicom" if _is_bare_dicom(head) else None
+
+
+def _is_bare_dicom(head: bytes) -> bool:
+    """Whether a file begins with a data element of DICOM at once, as before there was a file format.
+
+    That is an element of group 2 or 8, little or big endian, with a VR of two capitals or a short length.
+    """
+    for order in ("little", "big"):
+        group, element = (int.from_bytes(head[i : i + 2], order) for i in (0, 2))
+        length = int.from_bytes(head[4:8], order)
+        explicit = head[4:6].isalpha() and head[4:6].isupper()
+        if group in {0x0002, 0x0008} and element < 0x0100 and (explicit or length < 0x0100):
+            return len(head) >= 8
+    return False
+
+
+def suffix_of(path: Path) -> str:
+    """Longest known ending of a name, in lower case: ``.nii.gz`` of ``A.nii.gz``; else the plain suffix."""
+    name = path.name.lower()
+    known = (suffix for suffix in SUFFIXES if name.endswith(suffix) and name != suffix)
+    return max(known, key=len, default=path.suffix.lower())
+
+
+def stem_of(path: Path) -> str:
+    """Lower the name and take the endings of images away: ``x`` for ``X.dcm.png`` and ``X.nii.gz``."""
+    name = path.name.lower()
+    while (suffix := suffix_of(Path(name))) in SUFFIXES:
+        name = name.removesuffix(suffix)
+    return name
 
 
 def is_image_file(path: StrPath) -> bool:
     """Whether a file looks like an image: by a known suffix, or as DICOM without a suffix.
 
-    Names such as ``1.2.840.113619`` count as names without a suffix.
+    Names such as ``1.2.840.113619`` count as names without a suffix. A Zarr store counts, though a folder.
     """
     path = Path(path)
-    suffix = path.suffix.lower()
-    if suffix in SUFFIXES:
+    kind = SUFFIXES.get(suffix_of(path))
+    if kind == "zarr":
+        return path.is_dir()
+    if kind is not None:
         return path.is_file()
+    suffix = path.suffix
     if suffix and not suffix[1:].isdigit():
         return False
     try:
@@ -101,7 +170,7 @@ def is_image_file(path: StrPath) -> bool:
 
 def kind_by_name(path: Path) -> str:
     """Tell what the suffix promises; DICOM for a name without a known suffix."""
-    return SUFFIXES.get(path.suffix.lower(), "dicom")
+    return SUFFIXES.get(suffix_of(path), "dicom")
 
 
 @contextmanager

@@ -37,6 +37,10 @@ class Source:
         Center and width of the display window (DICOM VOI LUT), in the units of the pixel values.
     tags : mapping
         Other facts of the format that later steps need (no names, no identifiers of patients).
+    files : tuple of Path
+        The files of a series, in the order of the slices and then of the time points; empty for one file.
+    notes : tuple of str
+        What a person should know about the image and no reason to refuse it, one sentence each.
     """
 
     path: Path | None = None
@@ -44,6 +48,8 @@ class Source:
     group: str | None = None
     window: tuple[float, float] | None = None
     tags: Mapping[str, Any] = field(default_factory=dict)
+    files: tuple[Path, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,20 +59,29 @@ class Image:
     Attributes
     ----------
     data : ndarray
-        The pixel values, one axis per letter of `axes`.
+        The pixel values, one axis per letter of `axes`. A dask array of the same shape where a reader was
+        asked to leave large images on disk; `load` reads it.
     axes : str
         A subsequence of ``"TCZYX"`` (time, channel, slice, row, column), ending in ``"YX"``.
     spacing : tuple of float
         Distance between neighbors along each spatial axis, in the order of `axes`: (row, column) or
         (slice, row, column), in `units`.
     origin : tuple of float
-        Position of the first pixel's center along the same axes, in `units`.
+        Position of the first pixel's center along the same axes, in `units`. Where `affine` is known it is
+        that position seen along the image's own axes, so that series of one orientation overlay.
     units : str
         ``"mm"``, ``"µm"``, … or ``"pixel"`` where the file says nothing.
     channels : tuple of str
         One name per channel; empty without a channel axis.
     source : Source
         Where the image came from.
+    affine : (4, 4) float64 ndarray or None
+        Place in the patient: takes (slice, row, column, 1) in pixels to (x, y, z, 1) in mm, where x grows to
+        the patient's left, y to the back and z to the head (LPS, as in DICOM PS3.3 C.7.6.2.1.1). None where
+        the file does not say. A plane has it too; its first column is then the normal of length 1 mm or
+        the slice's thickness. Spacing and origin follow from it; see `unetscope.io.grid`.
+    levels : tuple of array
+        Coarser copies of `data` with the same axes, finest first, of images stored as a pyramid.
 
     Raises
     ------
@@ -81,6 +96,8 @@ class Image:
     units: str = "pixel"
     channels: tuple[str, ...] = ()
     source: Source = field(default_factory=Source)
+    affine: NDArray[np.float64] | None = None
+    levels: tuple[NDArray[Any], ...] = ()
 
     def __post_init__(self) -> None:
         order = [AXES.find(axis) for axis in self.axes]
@@ -120,6 +137,12 @@ class Image:
                 fix="correct the spacing",
             )
         count = self.data.shape[self.axes.index("C")] if "C" in self.axes else 0
+        if self.affine is not None and np.shape(self.affine) != (4, 4):
+            raise InputError(
+                f"{self.name} has an affine of shape {np.shape(self.affine)}",
+                expected="a matrix of 4 by 4",
+                fix="give the matrix from (slice, row, column, 1) to (x, y, z, 1)",
+            )
         if len(self.channels) != count:
             raise InputError(
                 f"{self.name} has {count} channels but {len(self.channels)} channel names",
@@ -175,4 +198,35 @@ class Image:
         """
         axes = self.axes if axes is None else axes
         channels = self.channels if "C" in axes and "C" in self.axes else ()
-        return replace(self, data=data, axes=axes, channels=channels)
+        return replace(self, data=data, axes=axes, channels=channels, levels=())
+
+    def load(self) -> Image:
+        """The same image with its pixels in memory, without the coarser copies."""
+        return replace(self, data=np.asarray(self.data), levels=())
+
+    def take(self, axis: str, index: int) -> Image:
+        """One time point, one channel or one slice, at its own place.
+
+        Parameters
+        ----------
+        axis : str
+            ``"T"``, ``"C"`` or ``"Z"``, one that the image has.
+        index : int
+            Position along it; negative counts from the end.
+        """
+        position = self.axes.index(axis)
+        index = range(self.data.shape[position])[index]
+        data = self.data[(slice(None),) * position + (index,)]
+        channels = self.channels if axis != "C" else ()
+        part: dict[str, Any] = {
+            "data": data,
+            "axes": self.axes.replace(axis, ""),
+            "channels": channels,
+            "levels": (),
+        }
+        if axis == "Z":
+            part |= {"spacing": self.spacing[1:], "origin": self.origin[1:]}
+        if axis == "Z" and self.affine is not None:
+            part["affine"] = self.affine.copy()
+            part["affine"][:, 3] += index * self.affine[:, 0]
+        return replace(self, **part)

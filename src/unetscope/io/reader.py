@@ -2,24 +2,40 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 
-from unetscope.errors import InputError
-from unetscope.io._files import StrPath, kind_of
+from unetscope.errors import InputError, ReadError
+from unetscope.io._files import KINDS, StrPath, kind_of
 from unetscope.io.image import Image
 
 __all__ = ["read", "read_series"]
 
 # Each format's library is imported when a file of that format is read: importing this package stays quick.
+_PICTURE = ("pictures.picture", "read_picture")
+_READERS = {
+    "dicom": ("dicom.file", "read_dicom"),
+    "png": _PICTURE,
+    "jpeg": _PICTURE,
+    "gif": _PICTURE,
+    "bmp": _PICTURE,
+    "tiff": ("pictures.tiff", "read_tiff"),
+    "zarr": ("pictures.zarr", "read_zarr"),
+    "nifti": ("volumes.nifti", "read_nifti"),
+    "nrrd": ("volumes.nrrd", "read_nrrd"),
+}
 
 
-def read(path: StrPath) -> Image:
+def read(path: StrPath, *, lazy: bool = False) -> Image:
     """Read an image file, or a folder that holds exactly one DICOM series.
 
     Parameters
     ----------
     path : path
-        DICOM (with or without suffix), PNG, JPEG, GIF, BMP or TIFF, told apart by content; or a folder.
+        DICOM (with or without suffix; DICOMDIR), PNG, JPEG, GIF, BMP, TIFF, NIfTI or NRRD, told apart by
+        content; a folder of one DICOM series; or an OME-Zarr store.
+    lazy : bool
+        Leave the pixels of large images (above 256 MB) on disk: `Image.data` is then a dask array.
 
     Returns
     -------
@@ -29,29 +45,26 @@ def read(path: StrPath) -> Image:
     Raises
     ------
     ReadError
-        If the file is missing, empty, damaged or not an image, or the folder holds no DICOM files.
+        If the file is missing, empty, damaged, too large for the memory or not an image, or the folder
+        holds no DICOM files.
     InputError
         If the folder holds several series, or one that is no regular stack.
     """
     path = Path(path)
-    if path.is_dir():
-        return _read_one_series(path)
+    if path.is_dir() and not _is_store(path):
+        return _read_one_series(path, lazy=lazy)
     kind = kind_of(path)
-    if kind == "dicom":
-        from unetscope.io.dicom import read_dicom
-
-        return read_dicom(path)
-    if kind == "tiff":
-        from unetscope.io.tiff import read_tiff
-
-        return read_tiff(path)
-    from unetscope.io.png import read_picture
-
-    return read_picture(path)
+    if kind == "zip":
+        raise ReadError(f"{path.name} is a ZIP archive", expected=KINDS, fix="unpack it (`unetscope unpack`)")
+    if kind == "dicom" and _is_dicomdir(path):
+        return _read_one_series(path, lazy=lazy)
+    module, reader = _READERS[kind]
+    image: Image = getattr(import_module(f"unetscope.io.{module}"), reader)(path, lazy=lazy)
+    return image
 
 
-def read_series(folder: StrPath) -> list[Image]:
-    """Read all DICOM series that lie in a folder, each as one image.
+def read_series(folder: StrPath, *, lazy: bool = False) -> list[Image]:
+    """Read all DICOM series that lie in a folder or that a DICOMDIR lists, each as one image.
 
     Raises
     ------
@@ -60,13 +73,26 @@ def read_series(folder: StrPath) -> list[Image]:
     InputError
         If a series is no regular stack: slices missing, or positions that repeat unevenly.
     """
-    from unetscope.io.dicom_series import read_dicom_series
+    from unetscope.io.dicom.series import find_series
 
-    return read_dicom_series(Path(folder))
+    return [series.read(lazy=lazy) for series in find_series(Path(folder))]
 
 
-def _read_one_series(folder: Path) -> Image:
-    from unetscope.io.dicom_series import find_series, read_stack
+def _is_store(folder: Path) -> bool:
+    try:
+        return kind_of(folder) == "zarr"
+    except ReadError:
+        return False
+
+
+def _is_dicomdir(path: Path) -> bool:
+    from unetscope.io.dicom.dicomdir import is_dicomdir
+
+    return is_dicomdir(path)
+
+
+def _read_one_series(folder: Path, *, lazy: bool) -> Image:
+    from unetscope.io.dicom.series import find_series
 
     series = find_series(folder)
     if len(series) > 1:
@@ -75,4 +101,4 @@ def _read_one_series(folder: Path) -> Image:
             expected="exactly one",
             fix="read them all with read_series, or put each series into its own folder",
         )
-    return read_stack(series[0])
+    return series[0].read(lazy=lazy)

@@ -48,16 +48,9 @@ def split_frames(image: Image, dimensions: int) -> list[Image]:
     outer = outer_axes(image, dimensions)
     if not outer:
         return [image]
-    inner = "".join(axis for axis in image.axes if axis not in outer)
-    data = image.data.transpose([image.axes.index(axis) for axis in outer + inner])
-    frames = data.reshape(-1, *data.shape[len(outer) :])
-    kept = slice(len(image.spacing) - dimensions, None)
-    return [
-        Image(
-            frame, inner, image.spacing[kept], image.origin[kept], image.units, image.channels, image.source
-        )
-        for frame in frames
-    ]
+    first = outer[0]
+    parts = (image.take(first, i) for i in range(image.data.shape[image.axes.index(first)]))
+    return [frame for part in parts for frame in split_frames(part, dimensions)]
 
 
 def join_frames(frames: Sequence[NDArray[Any]], image: Image, dimensions: int) -> NDArray[Any]:

@@ -52,7 +52,7 @@ _UNITS = {
 }
 
 
-def read_tiff(path: Path) -> Image:
+def read_tiff(path: Path, *, lazy: bool = False) -> Image:
     """Read a TIFF file.
 
     Axes come from OME or ImageJ metadata or the shape of the pages; pages without a named axis are

@@ -12,7 +12,7 @@ from PIL import Image as Pillow
 
 from unetscope.errors import ReadError
 from unetscope.io import read
-from unetscope.io.png import read_picture
+from unetscope.io.pictures.picture import read_picture
 
 
 def decode_with_pypng(path: Path) -> tuple[np.ndarray, dict]:

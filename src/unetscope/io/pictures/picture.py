@@ -35,7 +35,7 @@ _INCH_M = 0.0254
 _BIT_DEPTH = 8 + 8 + 8
 
 
-def read_picture(path: Path, *, indices: bool = False) -> Image:
+def read_picture(path: Path, *, lazy: bool = False, indices: bool = False) -> Image:
     """Read a PNG, JPEG, GIF or BMP file.
 
     Values are those of the file: 0 and 1 for 1 bit, 0…3 for 2 bits, 0…15 for 4 bits, up to 65535 for

@@ -45,7 +45,7 @@ def read_mask(path: StrPath) -> Image:
             fix="save the mask as PNG",
         )
     if kind in {"png", "gif", "bmp"}:
-        from unetscope.io.png import read_picture
+        from unetscope.io.pictures.picture import read_picture
 
         image = read_picture(path, indices=True)
     else:

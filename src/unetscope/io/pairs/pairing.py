@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from unetscope.errors import InputError
-from unetscope.io._conventions import CONVENTIONS, Match, Unpaired, match_names, natural
 from unetscope.io._files import StrPath, is_image_file, reading
 from unetscope.io.image import Image
 from unetscope.io.masks import read_mask
+from unetscope.io.pairs.conventions import CONVENTIONS, Match, Unpaired, match_names, natural
 from unetscope.io.reader import read
 from unetscope.io.write import write_csv
 

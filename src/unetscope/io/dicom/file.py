@@ -54,7 +54,7 @@ _PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 RGB = ("red", "green", "blue")
 
 
-def read_dicom(path: Path) -> Image:
+def read_dicom(path: Path, *, lazy: bool = False) -> Image:
     """Read one DICOM file.
 
     Rescale slope and intercept are applied (float32), unless they change nothing: then the stored

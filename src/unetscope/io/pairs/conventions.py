@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from unetscope.errors import InputError
-from unetscope.io._files import SUFFIXES, is_image_file, kind_by_name
+from unetscope.io._files import is_image_file, kind_by_name, stem_of
 
 __all__ = ["CONVENTIONS", "Match", "Matches", "Unpaired", "match_names", "natural"]
 
@@ -128,22 +128,14 @@ def _image_files(folder: Path, unpaired: list[Unpaired]) -> list[Path]:
     return images
 
 
-def _stem(path: Path) -> str:
-    """Lower the name and take the suffixes of images away: ``x`` for ``X.dcm`` and ``X.dcm.png``."""
-    name = Path(path.name.lower())
-    while name.suffix in SUFFIXES:
-        name = name.with_suffix("")
-    return name.name
-
-
 def _beside(files: list[Path]) -> dict[Path, list[_Claim]]:
     """Masks that lie beside their image and say so by their name."""
     by_stem: dict[str, list[Path]] = defaultdict(list)
     for path in files:
-        by_stem[_stem(path)].append(path)
+        by_stem[stem_of(path)].append(path)
     claims: dict[Path, list[_Claim]] = defaultdict(list)
     for mask in files:
-        stem = _stem(mask)
+        stem = stem_of(mask)
         base = _MASK_SUFFIX.sub("", stem)
         if base != stem:
             for image in by_stem.get(base, []):
@@ -163,9 +155,9 @@ def _add_from_folder(candidates: dict[Path, list[_Claim]], folder: Path, unpaire
     """Add the masks of a folder to the images of the same name, with or without a mask suffix."""
     by_stem: dict[str, list[Path]] = defaultdict(list)
     for image in candidates:
-        by_stem[_stem(image)].append(image)
+        by_stem[stem_of(image)].append(image)
     for mask in _image_files(folder, unpaired):
-        stem = _stem(mask)
+        stem = stem_of(mask)
         images = by_stem.get(stem) or by_stem.get(_MASK_SUFFIX.sub("", stem), [])
         for image in images:
             candidates[image].append((mask, f"same name in {folder.name}/"))
@@ -177,7 +169,7 @@ def _settle(candidates: dict[Path, list[_Claim]], result: Matches) -> None:
     """Keep what is unambiguous in both directions."""
     uses = Counter(mask for claims in candidates.values() for mask, _ in claims)
     for image, claims in candidates.items():
-        stem = _stem(image)
+        stem = stem_of(image)
         if not claims and (suffix := _MASK_SUFFIX.search(stem)):
             base = stem.removesuffix(suffix.group())
             result.unpaired.append(Unpaired(image, f"named like a mask, but no image {base} is beside it"))

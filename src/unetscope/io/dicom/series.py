@@ -14,7 +14,7 @@ from pydicom import Dataset
 
 from unetscope.errors import InputError, ReadError
 from unetscope.io._files import canonical, is_image_file, kind_by_name
-from unetscope.io.dicom import (
+from unetscope.io.dicom.file import (
     RGB,
     decoding,
     is_color,
@@ -43,6 +43,17 @@ class Slice:
     header: Dataset
 
 
+@dataclass(frozen=True)
+class Series:
+    """The slices of one series."""
+
+    slices: list[Slice]
+
+    def read(self, *, lazy: bool = False) -> Image:
+        """Read the pixels."""
+        return read_stack(self.slices)
+
+
 def read_dicom_series(folder: Path) -> list[Image]:
     """Read all DICOM series in a folder, in the order of their first files' names.
 
@@ -63,10 +74,10 @@ def read_dicom_series(folder: Path) -> list[Image]:
     InputError
         If slices are missing within a series, or positions repeat unevenly.
     """
-    return [read_stack(series) for series in find_series(folder)]
+    return [series.read() for series in find_series(folder)]
 
 
-def find_series(folder: Path) -> list[list[Slice]]:
+def find_series(folder: Path) -> list[Series]:
     """Group the DICOM images of a folder into series, reading headers only."""
     if not folder.is_dir():
         raise ReadError(f"{folder} is not a folder", expected="a folder of DICOM files", fix="check the path")
@@ -83,7 +94,7 @@ def find_series(folder: Path) -> list[list[Slice]]:
             expected="the files of a DICOM series",
             fix="give another folder, or one image file",
         )
-    return series
+    return [Series(group) for group in series]
 
 
 def _slices(folder: Path) -> list[Slice]:

@@ -1,0 +1,1 @@
+"""Pictures: PNG, JPEG, GIF, BMP, TIFF and OME-Zarr."""

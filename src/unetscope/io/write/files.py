@@ -1,0 +1,179 @@
+"""Write files whole or not at all: under a temporary name first, then renamed."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import secrets
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from unetscope.errors import OutputError
+from unetscope.io._files import StrPath
+
+__all__ = ["atomic", "output_folder", "to_plain", "write_csv", "write_json", "write_text"]
+
+
+@contextmanager
+def atomic(path: StrPath, *, overwrite: bool = False) -> Iterator[Path]:
+    """Give a temporary path to write to, and rename it to `path` when the block has succeeded.
+
+    Parameters
+    ----------
+    path : path
+        The file to write.
+    overwrite : bool
+        Whether a file of this name may be replaced. It stays as it was until the new one is complete.
+
+    Yields
+    ------
+    Path
+        A name in the same folder, removed again if anything fails.
+
+    Raises
+    ------
+    OutputError
+        If the file exists and may not be replaced, or the system refuses to write.
+    """
+    path = Path(path)
+    _refuse_to_replace(path, overwrite=overwrite)
+    temporary = path.with_name(f".{secrets.token_hex(8)}.part")
+    try:
+        yield temporary
+        _flush(temporary)
+        temporary.replace(path)
+    except OSError as error:
+        raise OutputError(
+            f"{path} cannot be written ({error.strerror or error})",
+            expected="an existing folder with free space that you may write to",
+            fix="choose another place",
+        ) from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def _refuse_to_replace(path: Path, *, overwrite: bool) -> None:
+    if path.is_dir():
+        raise OutputError(f"{path} is a folder", expected="a file name", fix="choose another name")
+    if path.exists() and not overwrite:
+        raise OutputError(
+            f"{path} exists already",
+            expected="a new name",
+            fix="choose another name, or pass --overwrite (overwrite=True)",
+        )
+
+
+def _flush(path: Path) -> None:
+    """Bring the content to the disk before the name: a crash then leaves the old file or the new one."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def write_json(path: StrPath, obj: Any, *, overwrite: bool = False) -> Path:
+    """Write dictionaries, lists and numbers as JSON; NaN and infinities, which JSON lacks, become null.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written.
+    """
+    text = json.dumps(to_plain(obj), indent=2, ensure_ascii=False, allow_nan=False)
+    return write_text(path, text + "\n", overwrite=overwrite)
+
+
+def to_plain(obj: Any) -> Any:
+    """Replace what `json` refuses: NumPy's numbers and arrays, paths, and numbers that are none."""
+    if isinstance(obj, Mapping):
+        return {str(key): to_plain(value) for key, value in obj.items()}
+    if isinstance(obj, (np.ndarray, np.generic)):
+        return to_plain(obj.tolist())
+    if isinstance(obj, (list, tuple)):
+        return [to_plain(value) for value in obj]
+    if isinstance(obj, Path):
+        return obj.as_posix()
+    if isinstance(obj, float) and not np.isfinite(obj):
+        return None
+    return obj
+
+
+def write_csv(
+    path: StrPath, rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, overwrite: bool = False
+) -> Path:
+    """Write a table with a heading, UTF-8, comma-separated; a value that a row lacks is left empty.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written.
+    """
+    path = Path(path)
+    with (
+        atomic(path, overwrite=overwrite) as temporary,
+        temporary.open("w", encoding="utf-8", newline="") as file,
+    ):
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+def write_text(path: StrPath, text: str, *, overwrite: bool = False) -> Path:
+    """Write text as UTF-8.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written.
+    """
+    path = Path(path)
+    with atomic(path, overwrite=overwrite) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+    return path
+
+
+def output_folder(path: StrPath, *, overwrite: bool = False) -> Path:
+    """Make a folder for results.
+
+    Parameters
+    ----------
+    path : path
+        The folder; parents are made too.
+    overwrite : bool
+        Whether a folder that holds something already may be used.
+
+    Returns
+    -------
+    Path
+        The folder, which can be written to.
+
+    Raises
+    ------
+    OutputError
+        If it is a file, holds something, or cannot be written to.
+    """
+    path = Path(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        filled = any(path.iterdir())
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        raise OutputError(
+            f"{path} cannot be used for results ({error.strerror or error})",
+            expected="a folder that you may write to",
+            fix="choose another folder",
+        ) from error
+    if filled and not overwrite:
+        raise OutputError(
+            f"{path} holds files already",
+            expected="a new or empty folder",
+            fix="choose another folder, or pass --overwrite (overwrite=True)",
+        )
+    return path
