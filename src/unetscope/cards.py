@@ -1,38 +1,91 @@
-"""The card of a model file or a run folder: what it is and where it comes from, in a few lines."""
+"""The card of a file or folder: what an image, a folder of series, a model or a run is, in a few lines."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from unetscope import api
-from unetscope.errors import ModelError
+from unetscope.errors import InputError, ModelError
+from unetscope.io import find_series, read
+
+if TYPE_CHECKING:
+    from unetscope.io.dicom.series import Series
 
 __all__ = ["describe"]
 
 
 def describe(path: Path) -> dict[str, Any]:
-    """Describe a model, or a run with its model.
+    """Describe an image, a folder of DICOM series, a model, or a run with its model.
 
     Parameters
     ----------
     path : Path
-        A model file or a run folder.
+        A file or a folder.
 
     Returns
     -------
     dict
-        Names and values to show; ``"recipe"`` holds all settings.
+        Names and values to show; for models and runs, ``"recipe"`` holds all settings.
 
     Raises
     ------
     ModelError
-        If it is neither.
+        If it is a damaged model or run.
+    InputError
+        If it is nothing of all this.
     """
+    if path.suffix == ".safetensors":
+        return _describe_model(path)
+    if (path / "recipe.yaml").is_file():
+        return _describe_run(path)
+    try:
+        return _describe_image(path)
+    except InputError:
+        if not path.is_dir() or len(series := find_series(path)) < 2:
+            raise
+        rows = {f"series {i}": _describe_series(one) for i, one in enumerate(series, start=1)}
+        return {"folder": str(path), **rows}
+
+
+def _describe_image(path: Path) -> dict[str, Any]:
+    image = read(path, lazy=True)
+    card: dict[str, Any] = {
+        "image": str(path),
+        "format": image.source.format,
+        "axes": image.axes,
+        "shape": _times(image.data.shape),
+        "type": str(image.data.dtype),
+        "values": f"{float(image.data.min()):g} to {float(image.data.max()):g}",
+        "spacing": f"{_times(f'{step:.4g}' for step in image.spacing)} {image.units}",
+    }
+    if image.channels:
+        card["channels"] = ", ".join(image.channels)
+    if image.levels:
+        card["coarser copies"] = len(image.levels)
+    if image.affine is not None:
+        card["first pixel"] = "({:.4g}, {:.4g}, {:.4g}) mm to the left, back and head".format(
+            *image.affine[:3, 3]
+        )
+    if image.source.window is not None:
+        card["window"] = "center {:g}, width {:g}".format(*image.source.window)
+    if image.source.group is not None:
+        card["group"] = image.source.group
+    return card | {f"note {i}": note for i, note in enumerate(image.source.notes, start=1)}
+
+
+def _describe_series(series: Series) -> str:
+    return series.label if series.problem is None else f"{series.label}; not readable: {series.problem}"
+
+
+def _times(lengths: Iterable[object]) -> str:
+    return " × ".join(map(str, lengths))
+
+
+def _describe_run(path: Path) -> dict[str, Any]:
     from unetscope.training.run import Run
 
-    if path.is_file():
-        return _describe_model(path)
     run = Run.open(path)
     roles = [entry.role for entry in run.data]
     history = run.history()

@@ -59,7 +59,14 @@ class UNetScopeError(Exception):
             sentence += f"; expected {self.expected}"
         if self.fix:
             sentence += f": {self.fix}"
-        return sentence + "."
+        return _printable(sentence) + "."
+
+
+def _printable(text: str) -> str:
+    """Escape what a terminal would obey or cannot show: names and contents of files come from strangers."""
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text
+    )
 
 
 class InputError(UNetScopeError):

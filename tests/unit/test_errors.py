@@ -33,6 +33,11 @@ def test_words_of_others_are_made_one_line_without_a_second_stop():
     assert str(UNetScopeError("truncated\n  file.", fix="copy it again")) == "truncated file: copy it again."
 
 
+def test_what_a_terminal_would_obey_is_escaped():
+    name = "\x1b[2Jgrün\x07 \u202egnp.\udcff"
+    assert str(ReadError(f"{name} is empty")) == r"\x1b[2Jgrün\x07 \u202egnp.\udcff is empty."
+
+
 def test_the_parts_stay_apart():
     error = ReadError("a", expected="b", fix="c")
     assert (error.found, error.expected, error.fix) == ("a", "b", "c")

@@ -12,9 +12,10 @@ import pytest
 import tifffile
 from PIL import Image as Picture
 
-from unetscope import folders
+from unetscope import api
 from unetscope.errors import InputError, OutputError
-from unetscope.folders import compare_folders, predict_files, write_report
+from unetscope.folders import compare_folders, predict_files, report, write_report
+from unetscope.folders.predict import FORMATS
 from unetscope.io import read, read_mask, write_mask
 
 
@@ -166,7 +167,41 @@ def test_there_must_be_images(name: str, message: str, trained: Path, tmp_path: 
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("file_format", ["png", "tiff", "zarr", "nifti", "nrrd", "dicom"])
+def test_every_format_keeps_labels_and_grid(
+    heart: SimpleNamespace, trained: Path, tmp_path: Path, file_format: str
+) -> None:
+    source = heart.test / "SAMPLE-B_0001.dcm"
+    expected = api.predict(trained, source, threshold=0.1).labels
+    (entry,) = predict_all(trained, source, tmp_path / "out", file_format=file_format, threshold=0.1)
+    assert entry["labels"] == f"SAMPLE-B_0001{FORMATS[file_format]}"
+    labels = read_mask(tmp_path / "out" / entry["labels"], on=read(source))
+    # A segmentation object numbers its segments from 1.
+    values = labels.data > 0 if file_format == "dicom" else labels.data
+    np.testing.assert_array_equal(values, expected.data > 0 if file_format == "dicom" else expected.data)
+    assert expected.data.any()
+    in_mm = 1e-3 if labels.units == "µm" else 1.0
+    np.testing.assert_allclose(np.multiply(labels.spacing, in_mm), expected.spacing, rtol=1e-4)
+
+
+def test_a_format_that_nobody_knows_is_refused(heart: SimpleNamespace, trained: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="the format is 'gif'; expected auto, png, tiff"):
+        predict_all(trained, heart.test, tmp_path / "out", file_format="gif")
+    assert not (tmp_path / "out").exists()
+
+
 # --- compare_folders ---
+
+
+def test_time_series_are_scored_point_by_point(tmp_path: Path) -> None:
+    predicted, truth = np.zeros((2, 3, 8, 8), np.uint8), np.zeros((2, 3, 8, 8), np.uint8)
+    truth[:, :, 2:6, 2:6] = 1
+    predicted[0, :, 2:6, 2:6] = 1
+    predicted[1, :, 2:6, 2:4] = 1
+    mine = save(tmp_path / "mine.tif", predicted)
+    comparison = compare_folders(mine, save(tmp_path / "truth.tif", truth))
+    assert comparison.names == ("mine.tif, time 1", "mine.tif, time 2")
+    assert [score.dice for score in comparison.report.scores] == pytest.approx([1, 2 / 3])
 
 
 def test_png_predictions_of_dicom_are_measured_in_mm(
@@ -175,11 +210,12 @@ def test_png_predictions_of_dicom_are_measured_in_mm(
     predict_all(trained, heart.test, tmp_path / "out")
     in_mm = compare_folders(tmp_path / "out", heart.truth).report
     (tmp_path / "out" / "predictions.json").unlink()
-    in_pixels = compare_folders(tmp_path / "out", heart.truth).report
-    assert (in_mm.units, in_pixels.units) == ("mm", "pixel")
+    # The file itself only counts pixels per meter.
+    in_um = compare_folders(tmp_path / "out", heart.truth).report
+    assert (in_mm.units, in_um.units) == ("mm", "µm")
     for key in ("hausdorff95", "mean_surface_distance"):
-        assert in_mm.mean[key] == pytest.approx(1.4 * in_pixels.mean[key])
-    assert in_mm.mean["dice"] == in_pixels.mean["dice"]
+        assert in_mm.mean[key] == pytest.approx(in_um.mean[key] / 1000, rel=1e-3)
+    assert in_mm.mean["dice"] == in_um.mean["dice"]
 
 
 def test_probability_maps_are_no_predictions(heart: SimpleNamespace, trained: Path, tmp_path: Path) -> None:
@@ -275,13 +311,13 @@ def test_the_figure_of_objects_shows_what_was_scored(
     trained_objects: Path, samples: Path, tmp_path: Path
 ) -> None:
     predict_all(trained_objects, samples / "cells" / "images" / "field_01.png", tmp_path / "out")
-    (case,) = folders._cases(compare_folders(tmp_path / "out", samples / "cells" / "masks"))
+    (case,) = report._cases(compare_folders(tmp_path / "out", samples / "cells" / "masks"))
     assert case.truth.dtype == case.predicted.dtype == bool
 
 
 def test_one_image_is_shown_once(heart: SimpleNamespace, trained: Path, tmp_path: Path) -> None:
     predict_all(trained, heart.test / "SAMPLE-B_0001.dcm", tmp_path / "out")
-    (case,) = folders._cases(compare_folders(tmp_path / "out", heart.truth))
+    (case,) = report._cases(compare_folders(tmp_path / "out", heart.truth))
     assert case.title.startswith("best, median, worst: SAMPLE-B_0001.png, Dice ")
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from unetscope.io import Image, Pairing, find_pairs, is_image_file, read, read_mask
+from unetscope.io import Image, Pairing, find_pairs, is_image_file
 from unetscope.recipe.fingerprint import Fingerprint, take_fingerprint
 from unetscope.recipe.plan import Plan, plan_recipe
 
@@ -69,12 +70,12 @@ def plan_examples(examples: Sequence[Example], *, minutes: float = 10.0, device:
 def left_out(pairing: Pairing) -> tuple[str, ...]:
     """Why images or masks of a dataset are not used, one sentence each."""
     unusable = [f"{pair.image.name}: {pair.problems[0]}" for pair in pairing.pairs if pair.problems]
-    alone = [f"{file.path.name}: {file.why}" for file in pairing.unpaired if is_image_file(file.path)]
+    alone = [str(file) for file in pairing.unpaired if is_image_file(file.path) or file.path.is_dir()]
     return (*unusable, *alone)
 
 
 def load_examples(
-    data: Data, masks: StrPath | None = None, *, group: str = "auto"
+    data: Data, masks: StrPath | None = None, *, group: str = "auto", objects: bool = False
 ) -> tuple[list[Example], tuple[str, ...]]:
     """Read all that can be trained on.
 
@@ -82,7 +83,7 @@ def load_examples(
     ----------
     data, masks
         As for `fingerprint`.
-    group : str
+    group, objects
         See `find_pairs`.
 
     Returns
@@ -99,18 +100,22 @@ def load_examples(
     from unetscope.training.dataset import Example
 
     if isinstance(data, str | Path):
-        pairing = find_pairs(data, masks, group=group)
+        pairing = find_pairs(data, masks, group=group, objects=objects)
         pairing.check()
-        examples = [
-            Example(pair.image.name, pair.group, read(pair.image), read_mask(pair.mask))
-            for pair in pairing.usable()
-        ]
+        pairs = pairing.usable()
+        names = Counter(pair.image.name for pair in pairs)
+        examples = [Example(_name(pair.image, names), pair.group, *pairing.read(pair)) for pair in pairs]
         return examples, left_out(pairing)
     examples = [
         Example(f"image {i}", image.source.group or f"image {i}", image, mask)
         for i, (image, mask) in enumerate(data, start=1)
     ]
     return examples, ()
+
+
+def _name(path: Path, names: Counter[str]) -> str:
+    """The name of an image, with its folder if other images have the same name."""
+    return path.name if names[path.name] == 1 else f"{path.parent.name}/{path.name}"
 
 
 def _fingerprint_of(examples: Sequence[Example]) -> Fingerprint:

@@ -139,9 +139,10 @@ def prepare_training(
     # A device that is not there must be known before the run folder is begun.
     choose_device(device)
     chosen = None if recipe == "auto" else change(_settle(recipe), settings)
-    # The plan looks at the data, but how the data are grouped may be one of the settings.
-    group = change(Recipe(), settings).split.group if chosen is None else chosen.split.group
-    examples, unusable = load_examples(data, masks, group=group)
+    # The plan looks at the data, but how the data are grouped and drawn may be one of the settings.
+    known = change(Recipe(), settings) if chosen is None else chosen
+    objects = known.target.kind == "instances"
+    examples, unusable = load_examples(data, masks, group=known.split.group, objects=objects)
     if chosen is None:
         chosen = change(plan_examples(examples, device=device).recipe, settings)
     run = Run.create(Path(out), chosen, describe_data(examples, chosen), overwrite=overwrite)
@@ -193,10 +194,11 @@ def prepare_resume(path: StrPath, *, device: str = "auto") -> Training:
     run = Run.open(Path(path))
     run.check_data()
     run.clear_stop()
-    examples = [
-        Example(entry.name, entry.group, read(Path(entry.image)), read_mask(Path(entry.mask)))
-        for entry in run.data
-    ]
+    examples = []
+    for entry in run.data:
+        image = read(Path(entry.image))
+        mask = read_mask(Path(entry.mask), on=image, **entry.reading)
+        examples.append(Example(entry.name, entry.group, image, mask))
     return Training(run, examples, device)
 
 

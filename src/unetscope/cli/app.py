@@ -183,13 +183,51 @@ def plan(
 
 
 @app.command
+def pairs(
+    data: Path,
+    /,
+    *,
+    masks: Masks = None,
+    colors: Annotated[list[str] | None, Parameter(negative="", consume_multiple=True)] = None,
+    objects: Flag = False,
+    out: Path | None = None,
+    overwrite: Overwrite = False,
+    json: Json = False,
+) -> None:
+    """Show which image belongs to which mask, why, and what is wrong with them.
+
+    Parameters
+    ----------
+    data
+        Folder of images with masks, or a CSV table with the columns image, mask and group.
+    colors
+        What the colors of color-coded masks stand for, such as --colors "#000000=0" "#ff0000=1".
+    objects
+        Outlines (COCO, GeoJSON) number their objects, instead of naming their classes.
+    out
+        Write the pairs to this CSV table, to be changed and given as DATA to any command.
+    """
+    from unetscope.cli.pairs import as_record, as_text, read_labels
+    from unetscope.io import find_pairs
+
+    pairing = find_pairs(data, masks, colors=read_labels(colors or ()), objects=objects)
+    if json:
+        write_result(as_record(pairing))
+    else:
+        say(as_text(pairing, data if data.is_dir() else data.parent))
+    if out is not None:
+        note(f"table: {pairing.to_csv(out, overwrite=overwrite)}")
+    pairing.check()
+
+
+@app.command
 def info(path: Path, /, *, json: Json = False) -> None:
-    """Tell what a model file or a run folder is.
+    """Tell what an image, a folder of DICOM series, a model file or a run folder is.
 
     Parameters
     ----------
     path
-        A model.safetensors file, or the folder that `train` wrote.
+        An image, a folder of series, a model.safetensors file, or the folder that `train` wrote.
     """
     from unetscope.cards import describe
 
@@ -198,6 +236,26 @@ def info(path: Path, /, *, json: Json = False) -> None:
         write_result(card)
     else:
         say("\n".join(f"{name:20} {value}" for name, value in card.items() if name != "recipe"))
+
+
+@app.command
+def unpack(archive: Path, /, *, out: Path, json: Json = False) -> None:
+    """Unpack a ZIP archive of images safely: into a new folder, and nowhere else.
+
+    Parameters
+    ----------
+    archive
+        The ZIP file.
+    out
+        A folder that does not exist yet.
+    """
+    from unetscope.io.archive import unpack as unpack_archive
+
+    files = unpack_archive(archive, out)
+    if json:
+        write_result([str(file) for file in files])
+    else:
+        say(f"{count(len(files), 'file')} in {out}")
 
 
 @app.command
@@ -290,6 +348,7 @@ def predict(
     /,
     *,
     out: Path,
+    format_: Annotated[str, Parameter(name="--format")] = "auto",
     probabilities: Flag = False,
     threshold: float | None = None,
     device: Device = "auto",
@@ -306,6 +365,9 @@ def predict(
         An image, or a folder of images.
     out
         Folder for the results: one mask per image, and predictions.json about all of them.
+    format_
+        Of the results: png, tiff, zarr (OME-Zarr), nifti, nrrd (3D Slicer), or dicom (segmentation objects);
+        auto writes PNG for planes and TIFF for volumes.
     probabilities
         Also write the probabilities, as TIFF.
     threshold
@@ -319,6 +381,7 @@ def predict(
             model,
             images,
             out,
+            file_format=format_,
             probabilities=probabilities,
             threshold=threshold,
             device=device,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from unetscope.io._files import is_image_file
+from unetscope.io._files import bare_name, is_image_file
 from unetscope.io.image import Image, Source
 from unetscope.io.masks import read_mask
 from unetscope.io.pairs import Pair, Pairing, Unpaired, find_pairs, list_images, match_masks
-from unetscope.io.reader import read, read_series
+from unetscope.io.reader import find_series, read, read_series
 from unetscope.io.write import (
     atomic,
     output_folder,
@@ -24,7 +24,9 @@ __all__ = [
     "Source",
     "Unpaired",
     "atomic",
+    "bare_name",
     "find_pairs",
+    "find_series",
     "is_image_file",
     "list_images",
     "match_masks",

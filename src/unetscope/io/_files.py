@@ -18,6 +18,7 @@ __all__ = [
     "KINDS",
     "SUFFIXES",
     "StrPath",
+    "bare_name",
     "canonical",
     "is_image_file",
     "kind_by_name",
@@ -86,12 +87,18 @@ def kind_of(path: Path) -> str:
     ReadError
         If the file is missing, empty, not readable, or of another kind.
     """
-    if not path.exists():
+    with reading(path, "an image"):
+        # A name can be too long for the system.
+        exists = path.exists()
+    if not exists:
         raise ReadError(f"{path} does not exist", expected=KINDS, fix="check the path")
     if path.is_dir():
         if any((path / name).is_file() for name in _ZARR_FILES):
             return "zarr"
         raise ReadError(f"{path} is a folder", expected=KINDS, fix="name one of its files")
+    if not path.is_file():
+        # Opening a pipe would wait for somebody to write into it.
+        raise ReadError(f"{path.name} is no file but a pipe or device", expected=KINDS, fix="check the path")
     with reading(path, "an image"), path.open("rb") as file:
         head = file.read(_NIFTI_HEADER)
     if not head:
@@ -146,6 +153,11 @@ def stem_of(path: Path) -> str:
     while (suffix := suffix_of(Path(name))) in SUFFIXES:
         name = name.removesuffix(suffix)
     return name
+
+
+def bare_name(path: Path) -> str:
+    """Take the ending of an image away from a name: ``A`` for ``A.dcm``, ``A.nii.gz`` and ``A.ome.zarr``."""
+    return path.name[: len(path.name) - len(suffix_of(path))]
 
 
 def is_image_file(path: StrPath) -> bool:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from unetscope.errors import InputError, ReadError
 from unetscope.io._files import KINDS, StrPath, kind_of
 from unetscope.io.image import Image
 
-__all__ = ["read", "read_series"]
+if TYPE_CHECKING:
+    from unetscope.io.dicom.series import Series
+
+__all__ = ["find_series", "read", "read_series"]
 
 # Each format's library is imported when a file of that format is read: importing this package stays quick.
 _PICTURE = ("pictures.picture", "read_picture")
@@ -73,9 +77,25 @@ def read_series(folder: StrPath, *, lazy: bool = False) -> list[Image]:
     InputError
         If a series is no regular stack: slices missing, or positions that repeat unevenly.
     """
-    from unetscope.io.dicom.series import find_series
+    return [series.read(lazy=lazy) for series in find_series(folder)]
 
-    return [series.read(lazy=lazy) for series in find_series(Path(folder))]
+
+def find_series(folder: StrPath) -> list[Series]:
+    """List the DICOM series that lie in a folder or that a DICOMDIR lists, without reading pixels.
+
+    Returns
+    -------
+    list of Series
+        Each with a label, its size, what is wrong with it if anything, and a method `read`.
+
+    Raises
+    ------
+    ReadError
+        If the folder is missing or holds no DICOM image.
+    """
+    from unetscope.io.dicom import series
+
+    return series.find_series(Path(folder))
 
 
 def _is_store(folder: Path) -> bool:
@@ -92,9 +112,11 @@ def _is_dicomdir(path: Path) -> bool:
 
 
 def _read_one_series(folder: Path, *, lazy: bool) -> Image:
-    from unetscope.io.dicom.series import find_series
-
     series = find_series(folder)
+    for one in series:
+        if isinstance(one.error, ReadError):
+            # A damaged file may be a slice of the only series, which would then be shorter than it is.
+            raise one.error
     if len(series) > 1:
         raise InputError(
             f"{folder} holds {len(series)} DICOM series",

@@ -52,6 +52,8 @@ class DataEntry:
         Absolute paths; empty for arrays that never were files.
     image_sha256, mask_sha256 : str
         Of the files, or of the arrays' bytes.
+    reading : dict
+        How the mask is read: arguments of `read_mask`, such as the label of each color.
     """
 
     name: str
@@ -61,6 +63,7 @@ class DataEntry:
     mask: str
     image_sha256: str
     mask_sha256: str
+    reading: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
 class Run:

@@ -44,6 +44,7 @@ def describe_data(examples: Sequence[Example], recipe: Recipe) -> list[DataEntry
             mask=_path(example.mask),
             image_sha256=_hash(example.image),
             mask_sha256=_hash(example.mask),
+            reading=example.mask.source.tags.get("reading", {}),
         )
         for position, example in enumerate(examples)
     ]

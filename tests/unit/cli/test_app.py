@@ -11,7 +11,7 @@ import pytest
 
 import unetscope as package
 
-COMMANDS = ("demo", "presets", "plan", "info", "train", "resume", "predict", "evaluate")
+COMMANDS = ("demo", "presets", "plan", "info", "unpack", "train", "resume", "predict", "evaluate")
 Call = Callable[..., Any]
 
 

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 
+import dask.array as da
 import numpy as np
 import pytest
 
@@ -123,3 +124,42 @@ def test_an_image_is_frozen_and_only_equal_to_itself():
         image.units = "mm"
     assert image in [Image(zeros("YX"), "YX"), image]
     assert image != Image(zeros("YX"), "YX")
+
+
+def placed() -> Image:
+    """Two time points of three channels and four slices, 2 mm apart along z from z = 10."""
+    affine = np.array([[0, 0, 0.5, 1], [0, 0.5, 0, 2], [2, 0, 0, 10], [0, 0, 0, 1]], float)
+    data = np.arange(2 * 3 * 4 * 5 * 6).reshape(2, 3, 4, 5, 6)
+    return Image(data, "TCZYX", (2.0, 0.5, 0.5), (10.0, 2.0, 1.0), "mm", ("a", "b", "c"), NAMED, affine)
+
+
+def test_a_slice_keeps_its_place():
+    plane = placed().take("Z", 3)
+    assert (plane.axes, plane.spacing, plane.origin) == ("TCYX", (0.5, 0.5), (2.0, 1.0))
+    assert plane.affine[:3, 3].tolist() == [1, 2, 16]
+    np.testing.assert_array_equal(plane.data, placed().data[:, :, 3])
+
+
+def test_the_last_slice_lies_where_it_lies_from_either_end():
+    np.testing.assert_array_equal(placed().take("Z", -1).affine, placed().take("Z", 3).affine)
+
+
+@pytest.mark.parametrize(("axis", "channels"), [("T", ("a", "b", "c")), ("C", ())])
+def test_a_time_point_or_channel_stays_a_volume(axis, channels):
+    part = placed().take(axis, 1)
+    assert (part.axes, part.channels) == ("TCZYX".replace(axis, ""), channels)
+    assert (part.spacing, part.origin) == (placed().spacing, placed().origin)
+    np.testing.assert_array_equal(part.affine, placed().affine)
+    np.testing.assert_array_equal(part.data, placed().data.take(1, axis="TCZYX".index(axis)))
+
+
+def test_loading_leaves_the_coarser_copies():
+    image = replace(Image(da.ones((4, 4)), "YX", (2.0, 3.0)), levels=(da.ones((2, 2)),))
+    loaded = image.load()
+    assert type(loaded.data) is np.ndarray
+    assert (loaded.levels, loaded.spacing) == ((), (2.0, 3.0))
+
+
+def test_an_affine_is_a_matrix_of_four_by_four():
+    with pytest.raises(InputError, match="a.tif has an affine of shape \\(3, 3\\)"):
+        Image(zeros("YX"), "YX", source=NAMED, affine=np.eye(3))

@@ -1,239 +1,214 @@
-"""Put the files of a DICOM series into one stack: grouped, sorted in space and time, checked."""
+"""DICOM series: found, parted into stacks, described without identifiers, and read."""
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass
-from itertools import pairwise
+from collections.abc import Hashable
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
-from pydicom import Dataset
 
 from unetscope.errors import InputError, ReadError
-from unetscope.io._files import canonical, is_image_file, kind_by_name
-from unetscope.io.dicom.file import (
-    RGB,
-    decoding,
-    is_color,
-    open_dicom,
-    pixel_values,
-    plane_spacing,
-    read_dicom,
-    slice_distance,
-    source_of,
-)
+from unetscope.io.dicom.arrange import Arrangement, arrange
+from unetscope.io.dicom.dicomdir import files_of
+from unetscope.io.dicom.plane import Plane
+from unetscope.io.dicom.scan import Found, scan_files, scan_folder
+from unetscope.io.dicom.split import split_stacks
+from unetscope.io.dicom.stack import read_stack
 from unetscope.io.image import Image
 
-__all__ = ["Slice", "find_series", "read_dicom_series", "read_stack"]
+__all__ = ["Series", "find_series"]
 
-_SAME_POSITION_MM = 1e-3
-_SAME_DIRECTION = 1e-3
-_IRREGULAR = 0.01
-_TIMES = ("TriggerTime", "TemporalPositionIdentifier", "AcquisitionTime", "InstanceNumber")
-
-
-@dataclass(frozen=True)
-class Slice:
-    """One file of a series: where it is, and its header without pixels."""
-
-    path: Path
-    header: Dataset
+# Photographs and projections: several files of one series are several views and no stack.
+_SINGLE_VIEWS = {"CR", "DX", "ES", "GM", "IO", "MG", "OP", "PX", "RF", "RG", "RTIMAGE", "US", "XA", "XC"}
+# Time points that are none: the label says what they are instead.
+_NOT_TIME = {"echo time", "b-value", "inversion time", "flip angle"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Series:
-    """The slices of one series."""
+    """Files that make one image, found by their headers.
 
-    slices: list[Slice]
+    Attributes
+    ----------
+    files : tuple of Path
+        In the order of slices and then of time points; as they were found where they cannot be arranged.
+    modality : str
+        ``"MR"``, ``"CT"``, …
+    number : int or None
+        SeriesNumber.
+    arrangement : Arrangement or None
+        The planes in their order; None for a slide in tiles, and where there is a problem.
+    matrix : (int, int) or None
+        Rows and columns of a slide in tiles.
+    error : InputError or None
+        Why the files cannot be read as one image.
+    """
+
+    files: tuple[Path, ...]
+    modality: str
+    number: int | None = None
+    arrangement: Arrangement | None = None
+    matrix: tuple[int, int] | None = None
+    error: InputError | None = None
+
+    @property
+    def problem(self) -> str | None:
+        """Why the files cannot be read as one image, in one sentence; None if nothing speaks against it."""
+        return None if self.error is None else str(self.error)
+
+    @property
+    def axes(self) -> str:
+        """Axes of the image; empty where there is a problem."""
+        if self.matrix is not None:
+            return "CYX"
+        return "" if self.arrangement is None else self.arrangement.axes
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Number of elements along each of `axes`."""
+        if self.matrix is not None:
+            return (3, *self.matrix)
+        return () if self.arrangement is None else self.arrangement.shape
+
+    @property
+    def spacing(self) -> tuple[float, ...]:
+        """Distances along the spatial axes in mm; empty where unknown before the pixels are read."""
+        known = self.arrangement is not None and self.arrangement.units == "mm"
+        return self.arrangement.spacing if self.arrangement is not None and known else ()
+
+    @property
+    def label(self) -> str:
+        """What it is, in a few words without identifiers: ``MR, 20 time points × 10 slices of 256 × 256``."""
+        number = "" if self.number is None else f"series {self.number}: "
+        return f"{number}{self.modality}, {self._size()}"
+
+    def _size(self) -> str:
+        if not self.shape:
+            return _counted(len(self.files), "file")
+        lengths = dict(zip(self.axes, self.shape, strict=True))
+        plane = f"{lengths['Y']} × {lengths['X']}"
+        if self.matrix is not None:
+            return f"slide of {plane}"
+        clock = self.arrangement.clock if self.arrangement else None
+        stack = (
+            [_counted(lengths["T"], clock if clock in _NOT_TIME else "time point")] if "T" in lengths else []
+        )
+        stack += [_counted(lengths["Z"], "slice")] if "Z" in lengths else []
+        return (" × ".join(stack) + " of " if stack else "") + plane + (" in color" if "C" in lengths else "")
 
     def read(self, *, lazy: bool = False) -> Image:
-        """Read the pixels."""
-        return read_stack(self.slices)
+        """Read the pixels.
+
+        Parameters
+        ----------
+        lazy : bool
+            Leave large images on disk, as a dask array of one chunk per plane.
+
+        Raises
+        ------
+        InputError
+            The `problem`.
+        ReadError
+            If a file is damaged, or no decoder for it is installed.
+        """
+        if self.error is not None:
+            raise self.error
+        if self.arrangement is None:
+            from unetscope.io.dicom.slide import read_pyramid
+
+            return read_pyramid(self.files, lazy=lazy)
+        return read_stack(self.arrangement, lazy=lazy)
 
 
-def read_dicom_series(folder: Path) -> list[Image]:
-    """Read all DICOM series in a folder, in the order of their first files' names.
+def find_series(path: Path) -> list[Series]:
+    """Find the DICOM series below a folder or in a DICOMDIR, reading headers only.
 
-    Files belong together that share SeriesInstanceUID, shape, pixel spacing and orientation. Slices are
-    sorted along their normal; the slice spacing is the median distance of neighboring positions.
-    Positions that all occur equally often are a time series. Files without positions are sorted by
-    InstanceNumber, with the spacing that the header states.
+    Files belong together that share SeriesInstanceUID; where they cannot lie in one stack (orientation,
+    size, …; see `split_stacks`) they make several series. Files of several frames, and photographs and
+    projections without a position, are series of their own. The sizes of a slide are one series.
+
+    Parameters
+    ----------
+    path : Path
+        A folder, or the file DICOMDIR.
 
     Returns
     -------
-    list of Image
-        ``"YX"``, ``"ZYX"``, ``"TYX"`` or ``"TZYX"``, with a channel axis for RGB; spacing in mm.
+    list of Series
+        In the order of their first files. One that cannot be read has a `problem` and hides no other;
+        damaged files come last, as one series with a problem.
 
     Raises
     ------
     ReadError
-        If the folder is missing or holds no DICOM image, or a file is damaged.
+        If there is no DICOM image.
     InputError
-        If slices are missing within a series, or positions repeat unevenly.
+        If there are too many files.
     """
-    return [series.read() for series in find_series(folder)]
-
-
-def find_series(folder: Path) -> list[Series]:
-    """Group the DICOM images of a folder into series, reading headers only."""
-    if not folder.is_dir():
-        raise ReadError(f"{folder} is not a folder", expected="a folder of DICOM files", fix="check the path")
-    series: list[list[Slice]] = []
-    for item in _slices(folder):
-        home = next((group for group in series if _belong_together(group[0], item)), None)
-        if home is None:
-            series.append([item])
-        else:
-            home.append(item)
-    if not series:
+    if path.is_file():
+        files = files_of(path)
+        scan = scan_files(files, files)
+    else:
+        scan = scan_folder(path)
+    if not scan.found and scan.damaged:
+        raise next(iter(scan.damaged.values()))
+    if not scan.found:
         raise ReadError(
-            f"{folder} holds no DICOM images",
+            f"{path} holds no DICOM images",
             expected="the files of a DICOM series",
             fix="give another folder, or one image file",
         )
-    return [Series(group) for group in series]
+    groups: dict[Hashable, list[Found]] = {}
+    for found in scan.found:
+        groups.setdefault(_series_of(found), []).append(found)
+    series = [one for group in groups.values() for one in _stacks(group)]
+    return [*series, _damaged(scan.damaged)] if scan.damaged else series
 
 
-def _slices(folder: Path) -> list[Slice]:
-    slices = []
-    for path in sorted(folder.iterdir()):
-        if path.name.startswith(".") or not is_image_file(path) or kind_by_name(path) != "dicom":
-            continue
-        with decoding(path):
-            header = open_dicom(path, header_only=True)
-            # DICOMDIR, structured reports and the like lie among the images of a study.
-            if "Rows" in header:
-                slices.append(Slice(path, header))
-    return slices
+def _series_of(found: Found) -> Hashable:
+    """Tell which files may belong together."""
+    several = len(found.planes) > 1
+    view = found.modality in _SINGLE_VIEWS and all(plane.position is None for plane in found.planes)
+    if found.matrix is None and (several or view):
+        return found.path
+    # Without a UID the folder is all that is left.
+    return found.series or found.path.parent, found.matrix is None
 
 
-def _belong_together(first: Slice, second: Slice) -> bool:
-    a, b = first.header, second.header
-    names = ("SeriesInstanceUID", "Rows", "Columns", "SamplesPerPixel", "PixelSpacing")
-    if any(a.get(name) != b.get(name) for name in names):
-        return False
-    if (a.get("NumberOfFrames") or 1) > 1 or (b.get("NumberOfFrames") or 1) > 1:
-        return False
-    one, other = a.get("ImageOrientationPatient"), b.get("ImageOrientationPatient")
-    if not one or not other:
-        return bool(one) == bool(other)
-    return np.allclose(np.array(one, float), np.array(other, float), rtol=0, atol=_SAME_DIRECTION)
+def _stacks(group: list[Found]) -> list[Series]:
+    first = group[0]
+    if first.matrix is not None:
+        largest = max(found.matrix for found in group if found.matrix)
+        return [Series(tuple(found.path for found in group), first.modality, first.number, matrix=largest)]
+    stacks = split_stacks([plane for found in group for plane in found.planes])
+    series = []
+    for planes, differences in stacks:
+        what = " and ".join(differences)
+        why = f"The series was split into {len(stacks)} images, of which this one differs in {what}"
+        series.append(_stack(planes, first, (why,) if len(stacks) > 1 else ()))
+    return series
 
 
-def read_stack(series: list[Slice]) -> Image:
-    """Read the pixels of one series.
-
-    Raises
-    ------
-    ReadError
-        If a file is damaged.
-    InputError
-        If the slices make no regular stack.
-    """
-    first = series[0]
-    if len(series) == 1:
-        return read_dicom(first.path)
-    with decoding(first.path):
-        phases, distance = _arrange(series)
-        spacing, units = plane_spacing(first.header)
-    values = np.stack([np.stack([_values(item) for item in phase]) for phase in phases])
-    color = is_color(first.header)
-    data, axes = canonical(values, "TZYXC" if color else "TZYX")
-    if len(phases) == 1:
-        data, axes = data[0], axes.replace("T", "")
-    if len(phases[0]) == 1:
-        data, axes = data.squeeze(axes.index("Z")), axes.replace("Z", "")
-    elif distance is None or units != "mm":
-        spacing, units = (1.0, 1.0, 1.0), "pixel"
-    else:
-        spacing = (distance, *spacing)
-    with decoding(phases[0][0].path):
-        source = source_of(phases[0][0].header, first.path.parent)
-    return Image(data, axes, spacing, units=units, channels=RGB if color else (), source=source)
+def _stack(planes: list[Plane], found: Found, notes: tuple[str, ...]) -> Series:
+    try:
+        arrangement = arrange(planes)
+    except InputError as error:
+        files = tuple(dict.fromkeys(plane.path for plane in planes))
+        return Series(files, found.modality, found.number, error=error)
+    files = tuple(dict.fromkeys(plane.path for plane in arrangement.in_order()))
+    arrangement = replace(arrangement, notes=notes + arrangement.notes)
+    return Series(files, found.modality, found.number, arrangement)
 
 
-def _values(item: Slice) -> NDArray[Any]:
-    with decoding(item.path):
-        return pixel_values(open_dicom(item.path), item.path)
-
-
-def _arrange(series: list[Slice]) -> tuple[list[list[Slice]], float | None]:
-    """Sort a series into time points × slices, with the distance between slices in mm if known."""
-    needed = ("ImagePositionPatient", "ImageOrientationPatient")
-    if not all(item.header.get(name) for item in series for name in needed):
-        return [_by_instance_number(series)], slice_distance(series[0].header)
-    places = _by_position(series)
-    stacks = [[item for _, item in place] for place in places]
-    counts = Counter(len(stack) for stack in stacks)
-    if len(counts) > 1:
-        found = " and ".join(f"{places} with {files} files" for files, places in sorted(counts.items()))
-        raise InputError(
-            f"the series of {series[0].path} has {len(stacks)} slice positions, {found}",
-            expected="equally many files at every position",
-            fix="complete the series, or put each time point into its own folder",
+def _damaged(damaged: dict[Path, ReadError]) -> Series:
+    error = next(iter(damaged.values()))
+    if len(damaged) > 1:
+        error = ReadError(
+            f"{len(damaged)} files cannot be read, the first because {error.found}",
+            expected=error.expected,
+            fix=error.fix,
         )
-    positions = [place[0][0] for place in places]
-    distance = _distance(positions, stacks) if len(stacks) > 1 else None
-    in_time = _by_time(stacks) if len(stacks[0]) > 1 else stacks
-    return [list(phase) for phase in zip(*in_time, strict=True)], distance
+    return Series(tuple(damaged), "damaged", error=error)
 
 
-def _by_instance_number(series: list[Slice]) -> list[Slice]:
-    numbers = [item.header.get("InstanceNumber") for item in series]
-    if None in numbers or len(set(numbers)) < len(numbers):
-        raise InputError(
-            f"the series of {series[0].path} has no slice positions and no distinct instance numbers",
-            expected="one of them, to sort the slices by",
-            fix="export the series again with its geometry",
-        )
-    return sorted(series, key=lambda item: int(item.header.InstanceNumber))
-
-
-def _by_position(series: list[Slice]) -> list[list[tuple[float, Slice]]]:
-    """Sort along the slice normal and collect the slices that lie at the same place."""
-    row, column = np.array(series[0].header.ImageOrientationPatient, float).reshape(2, 3)
-    # One normal for all: scanners round the directions of each file differently.
-    normal = np.cross(row, column)
-    placed = [
-        (float(np.dot(np.array(item.header.ImagePositionPatient, float), normal)), item) for item in series
-    ]
-    placed.sort(key=lambda pair: pair[0])
-    places = [[placed[0]]]
-    for before, after in pairwise(placed):
-        if after[0] - before[0] > _SAME_POSITION_MM:
-            places.append([])
-        places[-1].append(after)
-    return places
-
-
-def _distance(positions: list[float], stacks: list[list[Slice]]) -> float:
-    """Take the median distance of neighbors, if all agree with it."""
-    distances = np.diff(positions)
-    median = float(np.median(distances))
-    odd = int(np.argmax(np.abs(distances - median)))
-    if abs(distances[odd] - median) > _IRREGULAR * median:
-        before, after = stacks[odd][0].path, stacks[odd + 1][0].path
-        raise InputError(
-            f"slices are missing between {before.name} and {after.name} in {before.parent}: "
-            f"they are {distances[odd]:.3g} mm apart and other neighbors {median:.3g} mm",
-            expected="equal distances between slices",
-            fix="complete the series",
-        )
-    return median
-
-
-def _by_time(stacks: list[list[Slice]]) -> list[list[Slice]]:
-    """Sort the files at each position by the first clock that tells all of them apart."""
-    files = len(stacks[0])
-    for name in _TIMES:
-        times = [[item.header.get(name) for item in stack] for stack in stacks]
-        if all(None not in row and len(set(row)) == files for row in times):
-            return [sorted(stack, key=lambda item: float(item.header[name].value)) for stack in stacks]
-    raise InputError(
-        f"the series of {stacks[0][0].path} has {files} files at each of {len(stacks)} positions",
-        expected="trigger times, acquisition times or instance numbers that tell them apart",
-        fix="remove files that are there twice, or put each time point into its own folder",
-    )
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" + ("" if count == 1 else "s")

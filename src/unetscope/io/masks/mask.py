@@ -1,7 +1,8 @@
-"""Read masks: integer labels on the spatial axes, or a sentence that says why a file is none."""
+"""Read masks: integer labels on the grid of their image, or a sentence that says why a file is none."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,34 +10,95 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unetscope.errors import InputError
-from unetscope.io._files import StrPath, kind_of
+from unetscope.errors import InputError, ReadError
+from unetscope.io._files import StrPath, is_image_file, kind_by_name, kind_of
+from unetscope.io._names import is_clutter
+from unetscope.io.grid import labels_on
 from unetscope.io.image import Image
+from unetscope.io.masks.colors import Colors, as_colors, labels_from_colors
+from unetscope.io.masks.segmentation import is_segmentation
 from unetscope.io.reader import read
 
-__all__ = ["read_mask"]
+__all__ = ["DRAWN", "as_labels", "placed_on", "read_mask", "read_values"]
+
+DRAWN = {".json": "coco", ".geojson": "geojson", ".txt": "contour", ".csv": "contour"}
+"""Endings of files that hold outlines instead of pixels, and the kind of each."""
+
+_PICTURES = {"png", "gif", "bmp"}
 
 
-def read_mask(path: StrPath) -> Image:
-    """Read a label image.
+def read_mask(
+    path: StrPath,
+    *,
+    on: Image | None = None,
+    colors: Colors | None = None,
+    classes: Mapping[str, int] | None = None,
+    objects: bool = False,
+) -> Image:
+    """Read labels, whatever they were drawn with.
 
     A palette PNG, GIF or BMP gives its indices; a picture in RGB with equal channels gives that
-    channel; whole floating-point numbers become integers.
+    channel; whole floating-point numbers become integers; a DICOM segmentation gives the numbers of its
+    segments. A folder of pictures is taken as one file per object.
+
+    Parameters
+    ----------
+    path : path
+        An image of labels, a folder with one mask per object, an OME-Zarr store, or outlines: COCO
+        (``.json``), GeoJSON (``.geojson``) or the points of a contour (``.txt``, ``.csv``).
+    on : Image, optional
+        The image that the labels belong to: they are put on its grid by moving whole pixels (see
+        `unetscope.io.grid.labels_on`). Outlines need it.
+    colors : mapping of (red, green, blue) or ``"#rrggbb"`` to int, optional
+        Label of each color of a color-coded mask, one for the whole data set; see `find_colors`.
+    classes : mapping of str to int, optional
+        Label of each class name of outlines, one for the whole data set; see `find_classes`.
+    objects : bool
+        Number the objects that outlines mark instead of naming their classes.
 
     Returns
     -------
     Image
-        ``"YX"`` or ``"ZYX"``, an integer dtype, 0 is background; values as stored (often 0 and 255).
+        ``"YX"`` or ``"ZYX"``, after ``"T"`` for a time series; an integer dtype, 0 is background; values
+        as stored (often 0 and 255). Where colors, classes or objects made the labels, the tag ``reading``
+        holds these arguments, to read the mask again.
 
     Raises
     ------
     ReadError
         If the file cannot be read.
     InputError
-        If its values are no labels: JPEG, several colors, transparency, fractions, NaN, negative
-        numbers, a time series, or several channels.
+        If its values are no labels (JPEG, unknown colors, transparency, fractions, NaN, negative numbers,
+        several channels), or they do not lie on `on`.
     """
     path = Path(path)
+    kind = DRAWN.get(path.suffix.lower())
+    if kind is None:
+        mask = as_labels(read_values(path), colors)
+        return mask if on is None else placed_on(mask, on)
+    if on is None:
+        raise InputError(
+            f"{path.name} holds outlines, not pixels",
+            expected="the image that they were drawn on",
+            fix="give the image too (on=)",
+        )
+    return _draw(path, kind, on, classes, objects=objects)
+
+
+def read_values(path: Path) -> Image:
+    """Read the pixels of a mask, before anything is made of colors and numbers.
+
+    Raises
+    ------
+    ReadError
+        If the file cannot be read.
+    InputError
+        If it can be no mask: JPEG, or with transparent pixels.
+    """
+    if _is_folder_of_pictures(path):
+        from unetscope.io.masks.objects import read_objects
+
+        return read_objects(path)
     kind = "folder" if path.is_dir() else kind_of(path)
     if kind == "jpeg":
         raise InputError(
@@ -44,10 +106,18 @@ def read_mask(path: StrPath) -> Image:
             expected="a mask saved without loss",
             fix="save the mask as PNG",
         )
-    if kind in {"png", "gif", "bmp"}:
+    if kind in _PICTURES:
         from unetscope.io.pictures.picture import read_picture
 
         image = read_picture(path, indices=True)
+    elif kind == "dicom" and is_segmentation(path):
+        from unetscope.io.dicom.segmentation import read_segmentation_labels
+
+        image = read_segmentation_labels(path)
+    elif kind == "nrrd":
+        from unetscope.io.volumes.segments import read_nrrd_labels
+
+        image = read_nrrd_labels(path)
     else:
         image = read(path)
     if image.source.tags.get("alpha") == "dropped":
@@ -56,48 +126,100 @@ def read_mask(path: StrPath) -> Image:
             expected="one value per class, all opaque",
             fix="flatten the mask onto the background value",
         )
-    if "T" in image.axes:
-        raise InputError(
-            f"{path.name} is a time series",
-            expected="a mask on rows and columns, or slices too",
-            fix="save one time point",
-        )
+    return image
+
+
+def as_labels(image: Image, colors: Colors | None = None) -> Image:
+    """Make labels of the pixels that `read_values` gives.
+
+    Raises
+    ------
+    InputError
+        As `read_mask`.
+    """
+    if image.is_rgb and colors:
+        return labels_from_colors(image, as_colors(colors))
     if "C" in image.axes:
         image = _one_channel(image)
-    return replace(image, data=_labels(image.data, path))
+    return replace(image, data=_whole_numbers(image.data, image.name))
+
+
+def placed_on(mask: Image, image: Image) -> Image:
+    """Put labels on the grid of an image by moving whole pixels; see `unetscope.io.grid.labels_on`.
+
+    Raises
+    ------
+    InputError
+        If they do not lie on one lattice, or differ in time points.
+    """
+    times = [one.data.shape[0] if "T" in one.axes else 0 for one in (mask, image)]
+    if times[0] != times[1]:
+        words = [f"{count or 'no'} time points" for count in times]
+        raise InputError(
+            f"{mask.name} has {words[0]} and {image.name} has {words[1]}",
+            expected="labels for every time point of the image",
+            fix="save both as one series, or both as single images",
+        )
+    if mask.affine is None and image.spatial_axes == "YX":
+        # Pictures never know their place. Only of a stack is it worth a note that order alone decided.
+        return replace(labels_on(mask, replace(image, affine=None)), affine=image.affine)
+    return labels_on(mask, image)
+
+
+def _is_folder_of_pictures(path: Path) -> bool:
+    """Whether a folder holds one mask per object, rather than a DICOM series or a Zarr store."""
+    if not path.is_dir() or is_image_file(path):
+        return False
+    files = [file for file in path.iterdir() if not is_clutter(file) and is_image_file(file)]
+    return bool(files) and not any(kind_by_name(file) in {"dicom", "zarr"} for file in files)
+
+
+def _draw(path: Path, kind: str, image: Image, classes: Mapping[str, int] | None, *, objects: bool) -> Image:
+    if not path.is_file():
+        raise ReadError(f"{path} does not exist", expected="a file of outlines", fix="check the path")
+    if kind == "coco":
+        from unetscope.io.masks.coco import read_coco
+
+        return read_coco(path, image, classes=classes, objects=objects)
+    if kind == "geojson":
+        from unetscope.io.masks.geojson import read_geojson
+
+        return read_geojson(path, image, classes=classes, objects=objects)
+    from unetscope.io.masks.contour import read_contour
+
+    return read_contour(path, image)
 
 
 def _one_channel(image: Image) -> Image:
     channels = np.moveaxis(image.data, image.axes.index("C"), -1)
     if (channels != channels[..., :1]).any():
         if image.is_rgb:
-            colors = len(np.unique(channels.reshape(-1, 3), axis=0))
+            count = len(np.unique(channels.reshape(-1, 3), axis=0))
             raise InputError(
-                f"{image.name} has {colors} different colors",
+                f"{image.name} has {count} different colors",
                 expected="one grey value or palette index per class",
-                fix="color-coded masks: convert to one value per class",
+                fix="say what the colors stand for (colors=), or convert to one value per class",
             )
         raise InputError(
             f"{image.name} has {channels.shape[-1]} different channels",
             expected="one channel of labels",
             fix="save the channel with the labels",
         )
-    return image.with_data(np.ascontiguousarray(channels[..., 0]), axes=image.spatial_axes)
+    return image.with_data(np.ascontiguousarray(channels[..., 0]), axes=image.axes.replace("C", ""))
 
 
-def _labels(values: NDArray[Any], path: Path) -> NDArray[Any]:
+def _whole_numbers(values: NDArray[Any], name: str) -> NDArray[Any]:
     if values.dtype.kind == "f":
         whole = (values == np.rint(values)) & (values < 2**32)
         if not whole.all():
             raise InputError(
-                f"{path.name} has {np.count_nonzero(~whole)} pixels that are "
-                "fractions, too large or not numbers",
+                f"{name} has {np.count_nonzero(~whole)} pixels that are fractions, too large or not numbers",
                 expected="whole numbers as labels",
                 fix="threshold or convert the mask to integers",
             )
     if values.size and values.min() < 0:
         raise InputError(
-            f"{path.name} has negative labels down to {values.min():g}",
+            f"{name} has negative labels down to {values.min():g}",
             expected="0 for background and positive labels",
             fix="renumber the labels",
         )

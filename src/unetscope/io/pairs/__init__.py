@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from unetscope.io.pairs.conventions import Unpaired
-from unetscope.io.pairs.pairing import Pair, Pairing, find_pairs, list_images, match_masks
+from unetscope.io.pairs.find import find_pairs, list_images, match_masks
+from unetscope.io.pairs.matching import Unpaired
+from unetscope.io.pairs.table import Pair, Pairing
 
 __all__ = ["Pair", "Pairing", "Unpaired", "find_pairs", "list_images", "match_masks"]

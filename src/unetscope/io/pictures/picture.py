@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,42 +11,58 @@ from typing import Any
 import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
+from PIL import BmpImagePlugin, GifImagePlugin, ImageFile, ImageOps, ImageSequence, JpegImagePlugin
 from PIL import Image as Pillow
-from PIL import ImageSequence
+from PIL.PngImagePlugin import PngImageFile
 
 from unetscope.errors import ReadError
-from unetscope.io._files import canonical, reading
+from unetscope.io._files import canonical, kind_of, reading
+from unetscope.io._limits import require_memory
 from unetscope.io.image import Image, Source
+from unetscope.io.pictures.png import read_png_header
+from unetscope.io.pictures.units import print_default
 
 __all__ = ["read_picture"]
 
-_FORMATS = ("PNG", "JPEG", "GIF", "BMP")
+# By class and not by Pillow's `open`, whose limit on pixels knows nothing of this machine's memory, and which
+# takes a JPEG's further pictures, previews of the first, for frames.
+_PLUGINS: dict[str, type[ImageFile.ImageFile]] = {
+    "png": PngImageFile,
+    "jpeg": JpegImagePlugin.JpegImageFile,
+    "gif": GifImagePlugin.GifImageFile,
+    "bmp": BmpImagePlugin.BmpImageFile,
+}
 _DAMAGE = (
     EOFError,
     IndexError,
+    KeyError,
     SyntaxError,
     TypeError,
     ValueError,
+    Warning,
+    struct.error,
     imagecodecs.PngError,
     Pillow.DecompressionBombError,
-    Pillow.DecompressionBombWarning,
 )
-_INCH_M = 0.0254
-# Where a PNG states its bit depth: after signature, chunk header, width and height.
-_BIT_DEPTH = 8 + 8 + 8
+_MODES = {"1", "L", "LA", "P", "RGB", "RGBA"}
+_ORIENTATION = 0x0112
 
 
-def read_picture(path: Path, *, lazy: bool = False, indices: bool = False) -> Image:
+def read_picture(path: Path, *, lazy: bool = False, indices: bool = False) -> Image:  # noqa: ARG001 (as all readers)
     """Read a PNG, JPEG, GIF or BMP file.
 
     Values are those of the file: 0 and 1 for 1 bit, 0…3 for 2 bits, 0…15 for 4 bits, up to 65535 for
     16 bits. Transparency is left out; where any pixel was transparent, ``source.tags["alpha"]`` is
-    ``"dropped"``. Several frames (GIF, animated PNG) become slices.
+    ``"dropped"``. The frames of a GIF or an animated PNG, as displayed one after the other, become time
+    points where the file gives them durations, else slices. A photograph is turned upright as its EXIF
+    orientation says, which is how viewers and annotation tools show it.
 
     Parameters
     ----------
     path : Path
         The file.
+    lazy : bool
+        Without effect: these formats can only be decoded as a whole.
     indices : bool
         Give a picture with a palette as its indices, not as the colors (and opacities) they stand for.
         Labels are often stored so.
@@ -53,82 +70,108 @@ def read_picture(path: Path, *, lazy: bool = False, indices: bool = False) -> Im
     Returns
     -------
     Image
-        ``"YX"`` or RGB ``"CYX"`` (with frames ``"ZYX"``, ``"CZYX"``), uint8 or uint16. Spacing in µm from
-        the PNG's pixels per meter; the dots per inch of the other formats tell nothing, so 1 pixel.
+        ``"YX"`` or RGB ``"CYX"`` (with frames also T or Z), uint8 or uint16. Spacing in µm from the PNG's
+        pixels per meter, unless those are a default of screens and printers; the dots per inch of the other
+        formats tell nothing, so 1 pixel.
 
     Raises
     ------
     ReadError
-        If the file is damaged, in CMYK colors, or too large to be a plain picture.
+        If the file is damaged, in CMYK colors, or too large for the memory.
     """
+    kind = kind_of(path)
+    notes: list[str] = []
     with reading(path, "a picture", _DAMAGE), warnings.catch_warnings():
-        warnings.simplefilter("error", Pillow.DecompressionBombWarning)
-        with Pillow.open(path, formats=_FORMATS) as picture:
-            kind = str(picture.format).lower()
-            depth = _png_depth(path) if kind == "png" else 8
-            spacing = _png_spacing(picture) if kind == "png" else None
-            if depth == 16:
+        # Pillow warns where it goes on with less than the file holds.
+        warnings.simplefilter("error")
+        header = read_png_header(path) if kind == "png" else None
+        depth = header.depth if header else 8
+        with _PLUGINS[kind](path) as picture:
+            count = getattr(picture, "n_frames", 1)
+            _check(path, picture, count, depth)
+            if depth == 16 or (header and header.is_plain and count == 1):
                 frames = [_split_alpha(imagecodecs.png_decode(path.read_bytes()))]
             else:
-                frames = [_frame(frame, depth, path, indices=indices) for frame in _frames(picture)]
-    if len({values.shape for values, _ in frames}) > 1:
-        raise ReadError(
-            f"{path.name} has frames of different kinds",
-            expected="frames of one size and color",
-            fix="save each frame as its own file",
-        )
-    stack = np.stack([values for values, _ in frames])
-    color = stack.ndim == 4
-    data, axes = canonical(stack, "ZYXC" if color else "ZYX")
-    if len(frames) == 1:
-        data, axes = data.squeeze(axes.index("Z")), axes.replace("Z", "")
-    else:
+                upright = _turned(picture, notes) if kind == "jpeg" else picture
+                frames = [_frame(frame, depth, indices=indices) for frame in _frames(upright)]
+            timed = bool(picture.info.get("duration"))
+    data, axes = _stack(path, frames, "T" if timed else "Z")
+    spacing = header.spacing if header else None
+    if spacing is not None and (note := print_default(spacing, "µm")):
+        notes.append(note)
+        spacing = None
+    if "Z" in axes:
+        notes.append("Its frames are taken for slices at unknown distances.")
         spacing = None
     return Image(
         data,
         axes,
         spacing or (),
         units="µm" if spacing else "pixel",
-        channels=("red", "green", "blue") if color else (),
-        source=Source(path, kind, tags={"alpha": "dropped"} if any(clear for _, clear in frames) else {}),
+        channels=("red", "green", "blue") if "C" in axes else (),
+        source=Source(
+            path,
+            kind,
+            tags={"alpha": "dropped"} if any(clear for _, clear in frames) else {},
+            notes=tuple(notes),
+        ),
     )
 
 
-def _png_depth(path: Path) -> int:
-    with path.open("rb") as file:
-        return file.read(_BIT_DEPTH + 1)[_BIT_DEPTH]
-
-
-def _png_spacing(picture: Pillow.Image) -> tuple[float, float] | None:
-    """(Row, column) spacing in µm, from the chunk pHYs in pixels per meter."""
-    if "dpi" not in picture.info or 0 in picture.info["dpi"]:
-        return None
-    # Pillow turns the integers of the file into dots per inch; rounding brings them back.
-    across, down = (round(dpi / _INCH_M) for dpi in picture.info["dpi"])
-    return 1e6 / down, 1e6 / across
-
-
-def _frames(picture: Pillow.Image) -> Iterator[Pillow.Image]:
-    # A JPEG's further pictures are previews of the first.
-    return ImageSequence.Iterator(picture) if picture.format in {"GIF", "PNG"} else iter([picture])
-
-
-def _frame(picture: Pillow.Image, depth: int, path: Path, *, indices: bool) -> tuple[NDArray[Any], bool]:
-    """Give the values of a frame without alpha, and whether any pixel was transparent."""
-    if picture.mode not in {"1", "L", "LA", "P", "RGB", "RGBA"}:
+def _check(path: Path, picture: ImageFile.ImageFile, count: int, depth: int) -> None:
+    """Refuse what does not fit into memory or into grey and RGB, before anything is decoded."""
+    samples = len(picture.getbands()) if picture.mode != "P" else 3
+    require_memory(path, (count, *picture.size, samples), np.uint16 if depth == 16 else np.uint8)
+    if depth == 16 and count > 1:
         raise ReadError(
-            f"{path.name} has {picture.mode} colors",
+            f"{path.name} is an animation with 16 bits per sample",
+            expected="8 bits, or one picture",
+            fix="save each frame as its own file",
+        )
+    if depth < 16 and picture.mode not in _MODES:
+        reason = (
+            ", for which no RGB is defined without the printer's profile" if picture.mode == "CMYK" else ""
+        )
+        raise ReadError(
+            f"{path.name} has {picture.mode} colors{reason}",
             expected="grey, RGB or a palette",
             fix="convert it to RGB",
         )
-    values = np.array(picture)
+
+
+def _turned(picture: ImageFile.ImageFile, notes: list[str]) -> Pillow.Image:
+    """Turn a photograph upright."""
+    try:
+        orientation = picture.getexif().get(_ORIENTATION, 1)
+    except _DAMAGE:
+        # Viewers too show a photograph whose EXIF data are damaged, unturned.
+        return picture
+    if orientation not in range(2, 9):
+        return picture
+    notes.append(f"It is turned or mirrored as its EXIF orientation {orientation} says.")
+    return ImageOps.exif_transpose(picture)
+
+
+def _frames(picture: Pillow.Image) -> Iterator[Pillow.Image]:
+    frames = (
+        iter(ImageSequence.Iterator(picture)) if getattr(picture, "is_animated", False) else iter([picture])
+    )
+    if getattr(picture, "default_image", False):
+        # The first picture of such a PNG is a stand-in for programs that cannot play the others.
+        next(frames)
+    return frames
+
+
+def _frame(picture: Pillow.Image, depth: int, *, indices: bool) -> tuple[NDArray[Any], bool]:
+    """Give the values of a frame without alpha, and whether any pixel was transparent."""
+    values = np.asarray(picture)
     if picture.mode in {"LA", "RGBA"}:
         return _split_alpha(values)
     if picture.mode == "1":
         values = values.astype(np.uint8)
-    elif picture.mode == "L":
+    elif picture.mode == "L" and depth < 8:
         # Pillow spreads 2 and 4 bits over 0…255.
-        values //= 255 // ((1 << depth) - 1)
+        values = values // np.uint8(255 // ((1 << depth) - 1))
     if picture.mode == "P" and indices:
         return values, False
     clear = _any_transparent(values, picture)
@@ -153,3 +196,18 @@ def _any_transparent(values: NDArray[Any], picture: Pillow.Image) -> bool:
     if isinstance(declared, bytes):
         return bool(np.isin(values, [i for i, alpha in enumerate(declared) if alpha < 255]).any())
     return bool((np.atleast_3d(values) == np.array(declared)).all(axis=-1).any())
+
+
+def _stack(path: Path, frames: list[tuple[NDArray[Any], bool]], along: str) -> tuple[NDArray[Any], str]:
+    """Put frames on one another along T or Z; a single one has no such axis."""
+    arrays = [values for values, _ in frames]
+    if len({values.shape for values in arrays}) > 1:
+        raise ReadError(
+            f"{path.name} has frames of different kinds",
+            expected="frames of one size and color",
+            fix="save each frame as its own file",
+        )
+    color = "C" if arrays[0].ndim == 3 else ""
+    if len(arrays) == 1:
+        return canonical(np.array(arrays[0]), "YX" + color)
+    return canonical(np.stack(arrays), along + "YX" + color)

@@ -1,20 +1,27 @@
-"""Read TIFF, ImageJ and OME TIFF: values, axes and spacing."""
+"""Read TIFF, ImageJ and OME TIFF: values, axes, spacing and channel names."""
 
 from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import imagecodecs
 import numpy as np
 import tifffile
-from numpy.typing import NDArray
 
 from unetscope.errors import ReadError
-from unetscope.io._files import canonical, reading
+from unetscope.io._files import reading
+from unetscope.io._limits import is_large, require_memory
 from unetscope.io.image import AXES, Image, Source
+from unetscope.io.pictures.lazy import OnDisk, in_order
+from unetscope.io.pictures.ome import companions, refuse_entities, root_of
+from unetscope.io.pictures.tiff_checks import check_chain, complaints, expansion_of
+from unetscope.io.pictures.tiff_facts import TiffFacts, facts_of
 
 __all__ = ["read_tiff"]
 
@@ -32,83 +39,133 @@ _DAMAGE = (
     zlib.error,
     imagecodecs.DelayedImportError,
 )
+_KIND = "a TIFF image"
 _RGB = ("red", "green", "blue")
-# Length of one of the file's units, in one of ours.
-_UNITS = {
-    "nm": (1e-3, "µm"),
-    "nanometer": (1e-3, "µm"),
-    "um": (1.0, "µm"),
-    "µm": (1.0, "µm"),
-    "μm": (1.0, "µm"),
-    r"\u00b5m": (1.0, "µm"),
-    "micron": (1.0, "µm"),
-    "microns": (1.0, "µm"),
-    "micrometer": (1.0, "µm"),
-    "mm": (1.0, "mm"),
-    "millimeter": (1.0, "mm"),
-    "cm": (10.0, "mm"),
-    "centimeter": (10.0, "mm"),
-    "inch": (25.4, "mm"),
-}
+_SLIDES = {"svs", "scn", "ndpi", "bif", "philips", "qpi", "avs"}
+_EXTRAS = ("label", "macro", "thumbnail", "overview", "preview")
+_DESCRIPTION, _XMP = 270, 700
+# Rows and columns of a chunk on disk, about: what a screen shows is a few of them.
+_SIDE = 1024
 
 
 def read_tiff(path: Path, *, lazy: bool = False) -> Image:
     """Read a TIFF file.
 
-    Axes come from OME or ImageJ metadata or the shape of the pages; pages without a named axis are
-    slices. Values stay as stored, as in ImageJ: a palette or MINISWHITE (which scikit-image and ImageJ
-    write for plain binary masks) only tells how to display them; ``source.tags["display"]`` names it.
-    An alpha channel is left out; where any
-    pixel was transparent, ``source.tags["alpha"]`` is ``"dropped"``.
+    Axes come from OME, ImageJ or a microscope's metadata or the shape of the pages; pages without a named
+    axis are slices. Values stay as stored, as in ImageJ: a palette or MINISWHITE (which scikit-image and
+    ImageJ write for plain binary masks) only tells how to display them; ``source.tags["display"]`` names it.
+    An alpha channel is left out; where any pixel was transparent, ``source.tags["alpha"]`` is ``"dropped"``.
+    Thumbnails, labels and previews beside the one image of a file are left out.
+
+    Parameters
+    ----------
+    path : Path
+        The file; of OME files that belong together any one, the others beside it.
+    lazy : bool
+        Leave the pixels of large images on disk, with the coarser copies that the file holds as
+        `Image.levels`. Whether any pixel is transparent is then not known.
 
     Returns
     -------
     Image
         Any axes in the order ``TCZYX``, any real dtype, in native byte order; 1 bit becomes uint8 0
-        and 1. Spacing in µm or mm where OME, ImageJ or resolution tags give all of it, else 1 pixel.
+        and 1. Spacing in µm or mm where OME, ImageJ, a microscope or resolution tags give all of it, else
+        1 pixel; also where the tags hold but a default of screens and printers.
 
     Raises
     ------
     ReadError
-        If the file is damaged, holds several unrelated images, or axes or colors beyond those above.
+        If the file is damaged, too large for the memory, part of an incomplete set, holds several unrelated
+        images, or axes or colors beyond those above.
     """
-    with reading(path, "a TIFF image", _DAMAGE), tifffile.TiffFile(path) as file:
-        series = _only_series(file, path)
+    notes: list[str] = []
+    with reading(path, _KIND, _DAMAGE), complaints(), ExitStack() as stack:
+        file, files = _open(path)
+        stack.callback(file.close)
+        series = _chosen(file, path, notes)
         page = series.keyframe
-        axes = _named_axes(series.axes, path)
-        data = _values(series.asarray(), page, path)
-        data, axes, clear = _drop_alpha(data, axes, page)
-        data, axes = canonical(data, axes)
-        spacing, units = _spacing(file, page, axes)
-    rgb = page.photometric in {tifffile.PHOTOMETRIC.RGB, tifffile.PHOTOMETRIC.YCBCR}
-    color = rgb and "C" in axes and data.shape[axes.index("C")] == 3
+        _check_values(page, series.dtype, path)
+        named = _named_axes(series.axes, series.shape, path)
+        on_disk = lazy and is_large(series.shape, series.dtype)
+        if on_disk:
+            arrays = _on_disk(path, file.series.index(series), series)
+        else:
+            expansion = None if files else expansion_of(page)
+            require_memory(path, series.shape, series.dtype, expansion=expansion)
+            arrays = [series.asarray()]
+        facts = facts_of(file, series, path)
+        shown = [_prepared(array, named, page, facts) for array in arrays]
+    data, axes, clear = shown[0]
     tags = {"alpha": "dropped"} if clear else {}
     if page.photometric in {tifffile.PHOTOMETRIC.MINISWHITE, tifffile.PHOTOMETRIC.PALETTE}:
         tags["display"] = tifffile.PHOTOMETRIC(page.photometric).name.lower()
+    spacing, units = facts.spacing_of(axes)
     return Image(
         data,
         axes,
         spacing,
         units=units,
-        channels=_RGB if color else (),
-        source=Source(path, "tiff", tags=tags),
+        channels=_channel_names(data, axes, page, facts),
+        source=Source(path, "tiff", tags=tags, files=files, notes=(*notes, *facts.notes)),
+        levels=tuple(level for level, _, _ in shown[1:]),
     )
 
 
-def _only_series(file: tifffile.TiffFile, path: Path) -> tifffile.TiffPageSeries:
-    if len(file.series) != 1:
+def _open(path: Path) -> tuple[tifffile.TiffFile, tuple[Path, ...]]:
+    """Open a file after what tifffile does not check, and list the files that belong to it."""
+    check_chain(path)
+    file = tifffile.TiffFile(path)
+    try:
+        first = file.pages.first
+        for code in (_DESCRIPTION, _XMP):
+            if code in first.tags:
+                refuse_entities(_text(first.tags[code].value))
+        if not file.is_ome:
+            return file, ()
+        root, text = root_of(file.ome_metadata or "", path)
+        files = companions(root, path)
+        if text != file.ome_metadata:
+            file.close()
+            file = tifffile.TiffFile(path, omexml=text)
+    except BaseException:
+        file.close()
+        raise
+    return file, files if len(files) > 1 else ()
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode("latin-1") if isinstance(value, bytes) else str(value)
+
+
+def _chosen(file: tifffile.TiffFile, path: Path, notes: list[str]) -> tifffile.TiffPageSeries:
+    """Choose the one image of a file: thumbnails and the like beside it are none."""
+    full = [series for series in file.series if not (series.keyframe.is_reduced or series.keyframe.is_mask)]
+    images = [series for series in full if not any(word in series.name.lower() for word in _EXTRAS)]
+    images = images or full or file.series
+    if images and images[0].kind in _SLIDES:
+        images = [max(images, key=lambda series: series.size)]
+    if len(images) != 1:
+        shapes = ", ".join(" × ".join(map(str, series.shape)) for series in images[:5])
         raise ReadError(
-            f"{path.name} holds {len(file.series)} images of different shapes",
+            f"{path.name} holds {len(images)} images of different shapes ({shapes})",
             expected="one image or one stack",
             fix="save each image as its own file",
         )
-    return file.series[0]
+    if (left := len(file.series) - 1) > 0:
+        notes.append(f"Beside its largest image it holds {left} more (previews, labels), which are left out.")
+    if images[0].dtype is None or 0 in images[0].shape:
+        raise ValueError("it holds no pixels")
+    return images[0]
 
 
-def _named_axes(axes: str, path: Path) -> str:
-    """Translate tifffile's axes: samples are channels, unnamed pages are slices."""
-    named = axes.replace("S", "C").replace("I", "Z").replace("Q", "Z")
-    if set(named) - set(AXES) or len(set(named)) < len(named) or not {"Y", "X"} <= set(named):
+def _named_axes(axes: str, shape: tuple[int, ...], path: Path) -> str:
+    """Translate tifffile's axes: samples are channels, unnamed pages are slices; ``-`` is left out."""
+    named = "".join(
+        "-" if size == 1 and axis not in AXES else {"S": "C", "I": "Z", "Q": "Z"}.get(axis, axis)
+        for axis, size in zip(axes, shape, strict=True)
+    )
+    kept = named.replace("-", "")
+    if set(kept) - set(AXES) or len(set(kept)) < len(kept) or not {"Y", "X"} <= set(kept):
         raise ReadError(
             f"{path.name} has the axes {axes}",
             expected="time, channel, slice, row and column, each at most once",
@@ -117,72 +174,82 @@ def _named_axes(axes: str, path: Path) -> str:
     return named
 
 
-def _values(data: NDArray[Any], page: tifffile.TiffPage, path: Path) -> NDArray[Any]:
-    photometric = page.photometric
+def _check_values(page: tifffile.TiffPage, dtype: np.dtype[Any], path: Path) -> None:
     known = {"MINISBLACK", "MINISWHITE", "PALETTE", "RGB"}
     # tifffile turns YCbCr into RGB only as part of decoding JPEG.
     if page.compression in {tifffile.COMPRESSION.JPEG, tifffile.COMPRESSION.OJPEG}:
         known.add("YCBCR")
-    name = tifffile.PHOTOMETRIC(photometric).name
-    if name not in known or data.dtype.kind not in "buif":
+    name = tifffile.PHOTOMETRIC(page.photometric).name
+    if name not in known or dtype.kind not in "buif":
         raise ReadError(
-            f"{path.name} holds {name} values of type {data.dtype}",
+            f"{path.name} holds {name} values of type {dtype}",
             expected="grey or RGB numbers",
             fix="convert it to grey or RGB",
         )
-    return data.astype(np.uint8) if data.dtype.kind == "b" else data
 
 
-def _drop_alpha(data: NDArray[Any], axes: str, page: tifffile.TiffPage) -> tuple[NDArray[Any], str, bool]:
-    """Leave out the samples that the file declares as opacity; the flag tells whether any was clear."""
+def _on_disk(path: Path, position: int, series: tifffile.TiffPageSeries) -> list[Any]:
+    """Give each level of a pyramid as a dask array that opens the file when asked for pixels."""
+    return [
+        OnDisk(
+            path,
+            _KIND,
+            _DAMAGE,
+            partial(_open_level, path, position, i),
+            shape=level.shape,
+            dtype=level.dtype,
+        ).as_dask(_chunks(level))
+        for i, level in enumerate(series.levels)
+    ]
+
+
+def _open_level(path: Path, index: int, level: int) -> tuple[Any, Callable[[], None]]:
+    import zarr
+
+    with complaints():
+        file, _ = _open(path)
+        store = file.series[index].aszarr(level=level)
+        return zarr.open_array(store, mode="r"), file.close
+
+
+def _chunks(series: tifffile.TiffPageSeries) -> tuple[int, ...]:
+    """Whole tiles or strips, as many as make about what a screen shows."""
+    page = series.keyframe
+    inner = [
+        min(size, chunk * max(1, _SIDE // chunk)) if axis in "YX" else chunk
+        for axis, size, chunk in zip(page.axes, page.shape, page.chunks, strict=True)
+    ]
+    return (*(1,) * (len(series.shape) - len(inner)), *inner)
+
+
+def _prepared(data: Any, named: str, page: tifffile.TiffPage, facts: TiffFacts) -> tuple[Any, str, bool]:
+    """Bring an array into our axes, without opacity; the flag tells whether any pixel was transparent."""
+    data = data[tuple(0 if axis == "-" else slice(None) for axis in named)]
+    axes = named.replace("-", "")
+    if data.dtype.kind == "b":
+        data = data.astype(np.uint8)
+    data, axes, clear = _drop_alpha(data, axes, page)
+    if set(axes) <= set(facts.axes) <= set(AXES):
+        single = "".join(axis for axis in facts.axes if axis not in axes)
+        data, axes = data[(np.newaxis,) * len(single)], single + axes
+    return *in_order(data, axes), clear
+
+
+def _drop_alpha(data: Any, axes: str, page: tifffile.TiffPage) -> tuple[Any, str, bool]:
+    """Leave out the samples that the file declares as opacity."""
     opacity = (tifffile.EXTRASAMPLE.ASSOCALPHA, tifffile.EXTRASAMPLE.UNASSALPHA)
     if "C" not in axes or not any(sample in opacity for sample in page.extrasamples):
         return data, axes, False
     channels = np.moveaxis(data, axes.index("C"), -1)
     count = page.samplesperpixel - len(page.extrasamples)
-    clear = bool((channels[..., count:] < channels[..., count:].max(initial=0)).any())
+    alpha = channels[..., count:]
+    clear = isinstance(alpha, np.ndarray) and bool((alpha < alpha.max(initial=0)).any())
     return channels[..., :count], axes.replace("C", "") + "C", clear
 
 
-def _spacing(file: tifffile.TiffFile, page: tifffile.TiffPage, axes: str) -> tuple[tuple[float, ...], str]:
-    """Spacing along the spatial axes and its unit, if the file gives it for all of them."""
-    found = _ome_spacing(file) if file.is_ome else _tag_spacing(file, page)
-    spatial = [axis for axis in axes if axis in "ZYX"]
-    if all(axis in found for axis in spatial) and len({found[axis][1] for axis in spatial}) == 1:
-        return tuple(found[axis][0] for axis in spatial), found["X"][1]
-    return (), "pixel"
-
-
-def _ome_spacing(file: tifffile.TiffFile) -> dict[str, tuple[float, str]]:
-    image = tifffile.xml2dict(file.ome_metadata or "")["OME"]["Image"]
-    pixels = (image[0] if isinstance(image, list) else image)["Pixels"]
-    found = {}
-    for axis in "ZYX":
-        factor, unit = _UNITS.get(pixels.get(f"PhysicalSize{axis}Unit", "µm"), (1.0, ""))
-        size = float(pixels.get(f"PhysicalSize{axis}", 0))
-        if size > 0 and unit:
-            found[axis] = (size * factor, unit)
-    return found
-
-
-def _tag_spacing(file: tifffile.TiffFile, page: tifffile.TiffPage) -> dict[str, tuple[float, str]]:
-    """From the resolution tags, with the unit and slice distance of ImageJ's or our own description."""
-    shaped = file.shaped_metadata[0] if file.shaped_metadata else {}
-    described = file.imagej_metadata or shaped
-    unit = str(described.get("unit") or _resolution_unit(page)).lower()
-    factor, name = _UNITS.get(unit, (1.0, ""))
-    found = {}
-    for axis, tag in (("Y", "YResolution"), ("X", "XResolution")):
-        pixels, units = page.tags[tag].value if tag in page.tags else (0, 1)
-        if name and pixels > 0 and units > 0:
-            found[axis] = (units / pixels * factor, name)
-    # ImageJ leaves the slice distance out where it is 1.
-    distance = float(described.get("spacing", 1.0 if file.is_imagej else 0.0))
-    if name and distance > 0:
-        found["Z"] = (distance * factor, name)
-    return found
-
-
-def _resolution_unit(page: tifffile.TiffPage) -> str:
-    tag = page.tags.get("ResolutionUnit")
-    return tifffile.RESUNIT(tag.value).name if tag is not None else ""
+def _channel_names(data: Any, axes: str, page: tifffile.TiffPage, facts: TiffFacts) -> tuple[str, ...]:
+    count = data.shape[axes.index("C")] if "C" in axes else 0
+    rgb = page.photometric in {tifffile.PHOTOMETRIC.RGB, tifffile.PHOTOMETRIC.YCBCR}
+    if rgb and count == len(_RGB):
+        return _RGB
+    return facts.channels if len(facts.channels) == count else ()

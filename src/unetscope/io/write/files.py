@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import secrets
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -14,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from unetscope.errors import OutputError
-from unetscope.io._files import StrPath
+from unetscope.errors import OutputError, ReadError
+from unetscope.io._files import StrPath, kind_of
 
-__all__ = ["atomic", "output_folder", "to_plain", "write_csv", "write_json", "write_text"]
+__all__ = ["atomic", "atomic_folder", "output_folder", "to_plain", "write_csv", "write_json", "write_text"]
 
 
 @contextmanager
@@ -49,25 +50,84 @@ def atomic(path: StrPath, *, overwrite: bool = False) -> Iterator[Path]:
         _flush(temporary)
         temporary.replace(path)
     except OSError as error:
-        raise OutputError(
-            f"{path} cannot be written ({error.strerror or error})",
-            expected="an existing folder with free space that you may write to",
-            fix="choose another place",
-        ) from error
+        raise _cannot_write(path, error) from error
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
 
 
+@contextmanager
+def atomic_folder(path: StrPath, *, overwrite: bool = False) -> Iterator[Path]:
+    """Give a temporary folder to fill, and rename it to `path` when the block has succeeded.
+
+    Parameters
+    ----------
+    path : path
+        The Zarr store to write.
+    overwrite : bool
+        Whether a Zarr store of this name may be replaced; any other file or folder stays. It is removed when
+        the new one is complete.
+
+    Yields
+    ------
+    Path
+        An empty folder beside it, removed again if anything fails.
+
+    Raises
+    ------
+    OutputError
+        If there is something that may not be replaced, or the system refuses to write.
+    """
+    path = Path(path)
+    if path.is_symlink() or (path.exists() and not _is_store(path)):
+        raise OutputError(
+            f"{path} exists and is no Zarr store", expected="a new name", fix="choose another name"
+        )
+    _refuse_existing(path, overwrite=overwrite)
+    temporary, earlier = (path.with_name(f".{secrets.token_hex(8)}.part") for _ in range(2))
+    try:
+        temporary.mkdir()
+        yield temporary
+        if path.exists():
+            path.rename(earlier)
+        temporary.rename(path)
+    except OSError as error:
+        if earlier.exists() and not path.exists():
+            earlier.rename(path)
+        raise _cannot_write(path, error) from error
+    finally:
+        for folder in (temporary, earlier):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
 def _refuse_to_replace(path: Path, *, overwrite: bool) -> None:
     if path.is_dir():
         raise OutputError(f"{path} is a folder", expected="a file name", fix="choose another name")
+    _refuse_existing(path, overwrite=overwrite)
+
+
+def _refuse_existing(path: Path, *, overwrite: bool) -> None:
     if path.exists() and not overwrite:
         raise OutputError(
             f"{path} exists already",
             expected="a new name",
             fix="choose another name, or pass --overwrite (overwrite=True)",
         )
+
+
+def _is_store(path: Path) -> bool:
+    try:
+        return kind_of(path) == "zarr"
+    except ReadError:
+        return False
+
+
+def _cannot_write(path: Path, error: OSError) -> OutputError:
+    return OutputError(
+        f"{path} cannot be written ({error.strerror or error})",
+        expected="an existing folder with free space that you may write to",
+        fix="choose another place",
+    )
 
 
 def _flush(path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unetscope.errors import OutputError
-from unetscope.io._files import StrPath
+from unetscope.io._files import StrPath, suffix_of
 from unetscope.io.image import AXES
+from unetscope.io.pictures.ome import NAMESPACE
 from unetscope.io.write.files import atomic
 
 __all__ = ["SUFFIXES", "write_float", "write_tiff"]
 
 SUFFIXES = (".tif", ".tiff")
+_OME_SUFFIXES = (".ome.tif", ".ome.tiff")
 # The order in which ImageJ wants its axes.
 _IMAGEJ_AXES = "TZCYX"
 _IMAGEJ_TYPES = {"uint8", "uint16", "float32"}
@@ -83,12 +85,13 @@ def write_tiff(
     *,
     overwrite: bool,
 ) -> Path:
-    """Write what ImageJ opens with its axes and spacing; others, such as uint32, with the same tags."""
+    """Write what ImageJ opens with its axes and spacing; others, such as uint32, with the same tags.
+
+    A name ending in ``.ome.tif`` or ``.ome.tiff`` gets OME metadata instead. Axes of length 1, which neither
+    ImageJ's nor OME's metadata can tell from axes that are not there, are noted for our reader.
+    """
     import tifffile
 
-    ordered = "".join(axis for axis in _IMAGEJ_AXES if axis in axes)
-    metadata: dict[str, Any] = {"axes": ordered}
-    options: dict[str, Any] = {}
     spatial = [axis for axis in axes if axis in "ZYX"]
     if spacing is not None and len(spacing) != len(spatial):
         raise OutputError(
@@ -96,24 +99,36 @@ def write_tiff(
             expected=f"{len(spatial)} numbers, along {''.join(spatial)}",
             fix="give one per spatial axis",
         )
-    if spacing is not None and units != "pixel":
-        along = dict(zip(spatial, spacing, strict=True))
-        options["resolution"] = (1 / along["X"], 1 / along["Y"])
-        metadata["unit"] = _UNITS.get(units, units)
-        if "Z" in along:
-            metadata["spacing"] = float(along["Z"])
+    sizes = dict(zip(spatial, spacing, strict=True)) if spacing is not None and units != "pixel" else {}
+    ordered = "".join(axis for axis in _IMAGEJ_AXES if axis in axes)
+    array = array.transpose([axes.index(axis) for axis in ordered])
+    if suffix_of(path) in _OME_SUFFIXES:
+        options: dict[str, Any] = {"ome": True, "metadata": _ome_metadata(ordered, axes, sizes, units)}
+    else:
+        options = {"imagej": _suits_imagej(array), "metadata": _metadata(ordered, axes, sizes, units)}
+    if sizes:
+        options["resolution"] = (1 / sizes["X"], 1 / sizes["Y"])
     with atomic(path, overwrite=overwrite) as temporary:
         tifffile.imwrite(
-            temporary,
-            array.transpose([axes.index(axis) for axis in ordered]),
-            imagej=_suits_imagej(array),
-            photometric="minisblack",
-            compression="zlib",
-            metadata=metadata,
-            resolutionunit="none",
-            **options,
+            temporary, array, photometric="minisblack", compression="zlib", resolutionunit="none", **options
         )
     return path
+
+
+def _metadata(ordered: str, axes: str, sizes: Mapping[str, float], units: str) -> dict[str, Any]:
+    metadata: dict[str, Any] = {"axes": ordered, NAMESPACE: axes}
+    if sizes:
+        metadata["unit"] = _UNITS.get(units, units)
+    if "Z" in sizes:
+        metadata["spacing"] = float(sizes["Z"])
+    return metadata
+
+
+def _ome_metadata(ordered: str, axes: str, sizes: Mapping[str, float], units: str) -> dict[str, Any]:
+    metadata: dict[str, Any] = {"axes": ordered, "MapAnnotation": {"Namespace": NAMESPACE, "axes": axes}}
+    for axis, size in sizes.items():
+        metadata |= {f"PhysicalSize{axis}": float(size), f"PhysicalSize{axis}Unit": units}
+    return metadata
 
 
 def _suits_imagej(array: NDArray[Any]) -> bool:

@@ -1,128 +1,172 @@
-"""Series: grouped, sorted in space and time, or refused with the reason."""
+"""Series: found below a folder, parted into images, described without identifiers, read or refused."""
 
 from __future__ import annotations
+
+import shutil
 
 import numpy as np
 import pydicom
 import pytest
+from pydicom.uid import BasicTextSRStorage
 
 from unetscope.errors import InputError, ReadError
 from unetscope.io import read, read_series
+from unetscope.io.dicom.series import find_series
 
 
 def first_pixels(image) -> list[int]:
     return image.data[..., 0, 0].ravel().tolist()
 
 
-def test_slices_are_sorted_along_the_normal(make_series):
+def test_a_series_is_described_by_its_headers(make_series, tmp_path):
+    make_series([6, 0, 4, 2], SeriesNumber=3, Modality="CT")
+    (series,) = find_series(tmp_path)
+    assert series.label == "series 3: CT, 4 slices of 4 × 6"
+    assert (series.axes, series.shape, series.spacing) == ("ZYX", (4, 4, 6), (2, 0.5, 0.25))
+    assert [path.stem for path in series.files] == ["01", "03", "02", "00"]
+    assert (series.modality, series.problem) == ("CT", None)
+
+
+def test_a_series_is_read(make_series):
     image = read(make_series([6, 0, 4, 2]))
     assert (image.axes, image.spacing, image.units) == ("ZYX", (2, 0.5, 0.25), "mm")
     assert first_pixels(image) == [1, 3, 2, 0]
     assert image.source.path.name == "series"
+    np.testing.assert_array_equal(image.affine @ [3, 0, 0, 1], [0, 0, 6, 1])
 
 
-def test_the_normal_decides_and_not_z(make_series):
-    turned = [[0, 0, -1, 1, 0, 0]] * 3
-    places = [[0, 5, 0], [0, 0, 0], [0, 2.5, 0]]
-    image = read(make_series([0, 0, 0], ImageOrientationPatient=turned, ImagePositionPatient=places))
-    # row × column = (0, 0, −1) × (1, 0, 0) = (0, −1, 0): the slice with the largest y comes first.
-    assert first_pixels(image) == [0, 2, 1]
-    assert image.spacing[0] == 2.5
+@pytest.mark.parametrize(
+    ("columns", "label"),
+    [
+        ({"TriggerTime": [0, 0, 9, 9]}, "MR, 2 time points × 2 slices of 4 × 6"),
+        ({"EchoTime": [5, 5, 9, 9]}, "MR, 2 echo times × 2 slices of 4 × 6"),
+    ],
+)
+def test_labels_of_time_points(make_series, columns, label):
+    (series,) = find_series(make_series([0, 5, 0, 5], **columns))
+    assert series.label == label
+
+
+def test_labels_hold_no_names(make_series):
+    secrets = {
+        "SeriesDescription": "Doe",
+        "PatientName": "Doe",
+        "PatientID": "Doe",
+        "StudyDescription": "Doe",
+    }
+    (series,) = find_series(make_series([0, 5], **secrets, ProtocolName="Doe"))
+    image = series.read()
+    assert "Doe" not in series.label + repr(image.source.tags) + repr(image.source.notes)
 
 
 def test_one_slice_is_flat(make_series):
-    assert read(make_series([3])).axes == "YX"
+    (series,) = find_series(make_series([3]))
+    assert (series.label, series.axes) == ("MR, 4 × 6", "YX")
+    assert read(series.files[0].parent).axes == "YX"
 
 
-def test_time_points_are_sorted_by_trigger_time(make_series):
-    image = read(make_series([0, 0, 5, 5], TriggerTime=[300, 100, 100, 300], InstanceNumber=[1, 2, 3, 4]))
-    assert (image.axes, image.data.shape) == ("TZYX", (2, 2, 4, 6))
-    assert first_pixels(image) == [1, 2, 0, 3]
-
-
-def test_a_clock_that_stands_still_is_not_used(make_series):
-    folder = make_series([0, 0, 0], TriggerTime=0, AcquisitionTime=["101500", "095959", "101501"])
-    image = read(folder)
-    assert image.axes == "TYX"
-    assert first_pixels(image) == [1, 0, 2]
-
-
-def test_the_same_slice_twice_is_refused(make_series):
-    with pytest.raises(InputError, match=r"2 files at each of 2 positions.*twice"):
-        read(make_series([0, 0, 5, 5], InstanceNumber=1))
-
-
-def test_uneven_repetition_is_counted(make_series):
-    with pytest.raises(InputError, match="3 slice positions, 1 with 1 files and 2 with 2 files"):
-        read(make_series([0, 0, 5, 5, 10]))
-
-
-def test_missing_slices_are_named(make_series):
-    with pytest.raises(InputError, match=r"missing between 02\.dcm and 03\.dcm.*4 mm apart"):
-        read(make_series([0, 2, 4, 8, 10]))
-
-
-def test_distances_may_differ_by_rounding(make_series):
-    assert read(make_series([0, 2, 4.01, 6])).spacing[0] == pytest.approx(2)
-
-
-def test_without_positions_the_instance_numbers_count(make_series):
-    attributes = {"ImagePositionPatient": None, "InstanceNumber": [3, 1, 2]}
-    image = read(make_series([0, 0, 0], "a", **attributes, SliceThickness=1.5))
-    assert first_pixels(image) == [1, 2, 0]
-    assert image.spacing == (1.5, 0.5, 0.25)
-    image = read(make_series([0, 0, 0], "b", **attributes))
-    assert (image.spacing, image.units) == ((1, 1, 1), "pixel")
-    with pytest.raises(InputError, match="no distinct instance numbers"):
-        read(make_series([0, 0], "c", ImagePositionPatient=None, InstanceNumber=1))
-
-
-def test_several_series_in_a_folder(make_series):
+def test_several_series_in_one_folder(make_series, tmp_path):
     make_series([0, 1], SeriesInstanceUID="1.2.3")
-    folder = make_series([0, 2], "more", SeriesInstanceUID="1.2.4")
-    for path in folder.iterdir():
-        path.rename(folder.parent / "series" / f"more-{path.name}")
-    folder = folder.parent / "series"
+    more = make_series([0, 2], "more", SeriesInstanceUID="1.2.4")
+    for path in more.iterdir():
+        path.rename(tmp_path / "series" / f"more-{path.name}")
     with pytest.raises(InputError, match=r"holds 2 DICOM series.*read_series"):
-        read(folder)
-    assert [image.spacing[0] for image in read_series(folder)] == [1, 2]
+        read(tmp_path / "series")
+    assert [image.spacing[0] for image in read_series(tmp_path / "series")] == [1, 2]
+
+
+def test_one_series_in_several_folders(make_series, tmp_path):
+    make_series([0, 2], "a", SeriesInstanceUID="1.2.3")
+    make_series([4, 6], "b", SeriesInstanceUID="1.2.3")
+    (series,) = find_series(tmp_path)
+    assert series.shape == (4, 4, 6)
+    assert series.read().source.path == tmp_path
+
+
+def test_without_uids_each_folder_is_a_series(make_series, tmp_path):
+    for name in "ab":
+        for path in make_series([0, 2], name).iterdir():
+            header = pydicom.dcmread(path)
+            del header.SeriesInstanceUID
+            header.save_as(path)
+    assert [series.files[0].parent.name for series in find_series(tmp_path)] == ["a", "b"]
+
+
+def test_a_series_that_is_no_stack_hides_no_other(make_series, tmp_path):
+    make_series([0, 1, 5, 6], "bad", SeriesInstanceUID="1.2.3")
+    make_series([0, 1], "good", SeriesInstanceUID="1.2.4")
+    bad, good = find_series(tmp_path)
+    assert bad.label == "MR, 4 files"
+    assert (bad.shape, bad.axes, bad.spacing) == ((), "", ())
+    assert "slices are missing between 01.dcm and 02.dcm" in bad.problem
+    assert good.problem is None
+    with pytest.raises(InputError, match="slices are missing"):
+        bad.read()
+    assert good.read().data.shape == (2, 4, 6)
 
 
 def test_localizers_are_a_series_of_their_own(make_series):
     orientations = [[1, 0, 0, 0, 1, 0], [1, 0, 0, 0, 1, 0], [0, 1, 0, 0, 0, -1]]
     images = read_series(make_series([0, 1, 0], ImageOrientationPatient=orientations))
     assert [image.axes for image in images] == ["ZYX", "YX"]
+    for image in images:
+        assert image.source.notes == (
+            "The series was split into 2 images, of which this one differs in orientation",
+        )
+
+
+def test_several_frames_are_a_series_of_their_own(make_dicom, tmp_path):
+    for i in range(2):
+        make_dicom(f"{i}", np.zeros((3, 4, 6), np.int16), SeriesInstanceUID="1.2", NumberOfFrames=3)
+    assert [series.label for series in find_series(tmp_path)] == ["MR, 3 slices of 4 × 6"] * 2
+
+
+@pytest.mark.parametrize(("modality", "count"), [("MG", 2), ("MR", 1)])
+def test_views_are_no_stack(make_series, tmp_path, modality, count):
+    make_series([0, 1], Modality=modality, ImagePositionPatient=None, ImageOrientationPatient=None)
+    assert len(find_series(tmp_path)) == count
+
+
+def test_a_slide_is_one_series(make_dicom, tmp_path):
+    for size in (8, 16):
+        make_dicom(
+            f"{size}",
+            np.zeros((4, 4, 4, 3), np.uint8),
+            Modality="SM",
+            NumberOfFrames=4,
+            SeriesInstanceUID="1.2",
+            TotalPixelMatrixRows=size,
+            TotalPixelMatrixColumns=size,
+        )
+    (series,) = find_series(tmp_path)
+    assert (series.label, series.axes, series.shape) == ("SM, slide of 16 × 16", "CYX", (3, 16, 16))
+    assert len(series.files) == 2
 
 
 def test_color_slices(make_dicom):
     for i in range(2):
-        make_dicom(
+        path = make_dicom(
             f"color/{i}.dcm",
             np.full((4, 6, 3), (i, 10, 20), np.uint8),
             SeriesInstanceUID="1.2",
             ImagePositionPatient=[0, 0, 3 * i],
             ImageOrientationPatient=[1, 0, 0, 0, 1, 0],
         )
-        path = make_dicom("color/x.dcm", np.zeros((4, 6), np.uint8))
-    path.unlink()
-    image = read(path.parent)
+    (series,) = find_series(path.parent)
+    assert series.label == "MR, 2 slices of 4 × 6 in color"
+    image = series.read()
     assert (image.axes, image.data.shape, image.is_rgb) == ("CZYX", (3, 2, 4, 6), True)
     assert image.data[:, 1, 0, 0].tolist() == [1, 10, 20]
 
 
-def test_each_slice_has_its_own_rescale(make_series):
-    image = read(make_series([0, 1, 2], RescaleSlope=[1, 2, 3], RescaleIntercept=[0, 0, 0]))
-    assert image.data.dtype == np.float32
-    assert first_pixels(image) == [0, 2, 6]
-
-
-def test_files_that_are_no_images_are_passed_over(make_series, make_dicom):
+def test_files_that_are_no_images_are_passed_over(make_series):
     folder = make_series([0, 1])
     (folder / "notes.txt").write_text("hello")
     (folder / "mask.png").write_bytes(b"png")
     report = pydicom.dcmread(folder / "00.dcm")
     for name in ("Rows", "Columns", "PixelData"):
         del report[name]
+    report.file_meta.MediaStorageSOPClassUID = BasicTextSRStorage
     report.save_as(folder / "report.dcm")
     assert read(folder).data.shape == (2, 4, 6)
 
@@ -134,27 +178,33 @@ def test_a_damaged_slice_is_named(make_series):
         read(folder)
 
 
+def test_damaged_headers_are_a_series_with_a_problem(make_series):
+    folder = make_series([0, 1, 2])
+    for name in ("02", "03"):
+        (folder / f"{name}.dcm").write_bytes((folder / "00.dcm").read_bytes()[:300])
+    good, damaged = find_series(folder)
+    assert good.read().data.shape == (2, 4, 6)
+    assert "2 files cannot be read, the first because 02.dcm" in damaged.problem
+    # The damaged file may be a slice of the series.
+    with pytest.raises(ReadError, match="2 files cannot be read"):
+        read(folder)
+
+
+def test_copies_are_noted(make_series):
+    folder = make_series([0, 1])
+    shutil.copy(folder / "00.dcm", folder / "copy.dcm")
+    header = pydicom.dcmread(folder / "00.dcm")
+    header.SOPInstanceUID = header.file_meta.MediaStorageSOPInstanceUID
+    for name in ("00", "copy"):
+        header.save_as(folder / f"{name}.dcm")
+    assert read(folder).source.notes == ("Left out: 1 file that is a copy of another",)
+
+
 def test_folders_without_series(tmp_path):
     with pytest.raises(ReadError, match="holds no DICOM images"):
         read(tmp_path)
     with pytest.raises(ReadError, match="is not a folder"):
         read_series(tmp_path / "nowhere")
-
-
-def test_real_cardiac_study(real_data):
-    folder = real_data / "dicom-series"
-    image = read(folder)
-    assert (image.axes, image.data.shape) == ("TZYX", (20, 10, 256, 256))
-    assert image.spacing == pytest.approx((8, 1.2891, 1.2891), rel=1e-4)
-
-    headers = [pydicom.dcmread(path, stop_before_pixels=True) for path in folder.glob("*.dcm")]
-    last = max(headers, key=lambda header: (float(header.TriggerTime), float(header.SliceLocation)))
-    step = 1 if _rises_with_location(headers) else -1
-    expected = pydicom.dcmread(last.filename).pixel_array
-    np.testing.assert_array_equal(image.data[-1, ::step][-1], expected)
-
-
-def _rises_with_location(headers) -> bool:
-    row, column = np.array(headers[0].ImageOrientationPatient, float).reshape(2, 3)
-    places = [np.dot(np.array(h.ImagePositionPatient, float), np.cross(row, column)) for h in headers]
-    return np.corrcoef(places, [float(h.SliceLocation) for h in headers])[0, 1] > 0
+    (tmp_path / "bad.dcm").write_text("no image at all")
+    with pytest.raises(ReadError, match=r"bad\.dcm"):
+        read(tmp_path)

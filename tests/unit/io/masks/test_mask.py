@@ -8,7 +8,7 @@ import tifffile
 from PIL import Image as Pillow
 
 from unetscope.errors import InputError, ReadError
-from unetscope.io import read_mask
+from unetscope.io import Image, read, read_mask
 
 LABELS = np.array([[0, 1, 2], [2, 2, 0]], np.uint8)
 
@@ -44,9 +44,7 @@ def test_colors_are_counted(tmp_path):
     pixels[0, 0] = (255, 0, 0)
     pixels[1, 1] = (0, 255, 0)
     Pillow.fromarray(pixels).save(tmp_path / "a.png")
-    with pytest.raises(
-        InputError, match=r"a\.png has 3 different colors.*color-coded masks: convert to one value per class"
-    ):
+    with pytest.raises(InputError, match=r"a\.png has 3 different colors.*say what the colors stand for"):
         read_mask(tmp_path / "a.png")
 
 
@@ -94,12 +92,57 @@ def test_jpeg_is_refused(tmp_path):
         read_mask(tmp_path / "a.jpg")
 
 
-def test_series_and_channels_are_refused(tmp_path):
+def test_different_channels_are_refused(tmp_path):
     stack = np.stack([LABELS, LABELS + 1])
-    for axes, words in (("TYX", "time series"), ("CYX", "2 different channels")):
-        tifffile.imwrite(tmp_path / "a.tif", stack, photometric="minisblack", metadata={"axes": axes})
-        with pytest.raises(InputError, match=words):
-            read_mask(tmp_path / "a.tif")
+    tifffile.imwrite(tmp_path / "a.tif", stack, photometric="minisblack", metadata={"axes": "CYX"})
+    with pytest.raises(InputError, match="2 different channels"):
+        read_mask(tmp_path / "a.tif")
+
+
+def test_a_time_series_has_labels_for_each_point(tmp_path):
+    stack = np.stack([LABELS, LABELS + 1])
+    tifffile.imwrite(tmp_path / "a.tif", stack, photometric="minisblack", metadata={"axes": "TYX"})
+    mask = read_mask(tmp_path / "a.tif", on=Image(stack.astype(np.float32), "TYX"))
+    assert mask.axes == "TYX"
+    np.testing.assert_array_equal(mask.data, stack)
+    for wrong in (Image(LABELS, "YX"), Image(np.stack([LABELS] * 3), "TYX")):
+        with pytest.raises(
+            InputError, match=r"a\.tif has 2 time points and the array has (no|3) time points"
+        ):
+            read_mask(tmp_path / "a.tif", on=wrong)
+
+
+def test_a_mask_takes_the_place_of_its_image(tmp_path, make_dicom):
+    Pillow.fromarray(LABELS).save(tmp_path / "a.png")
+    place = {"ImagePositionPatient": [1, 2, 3], "ImageOrientationPatient": [1, 0, 0, 0, 1, 0]}
+    image = read(make_dicom("a.dcm", LABELS.astype(np.int16), **place))
+    mask = read_mask(tmp_path / "a.png", on=image)
+    np.testing.assert_array_equal(mask.affine, image.affine)
+    assert (mask.spacing, mask.units, mask.source.notes) == (image.spacing, "mm", ())
+
+
+def test_a_mask_of_another_grid_is_refused(tmp_path):
+    Pillow.fromarray(LABELS).save(tmp_path / "a.png")
+    with pytest.raises(InputError, match=r"a\.png has 2 × 3 pixels and the array 3 × 2"):
+        read_mask(tmp_path / "a.png", on=Image(LABELS.T, "YX"))
+
+
+def test_a_nifti_mask_is_turned_onto_its_series(tmp_path, make_series):
+    nibabel = pytest.importorskip("nibabel")
+    image = read(make_series([0.0, 2.0, 4.0]))
+    labels = np.zeros(image.grid, np.uint8)
+    labels[2, 1, 4] = 3
+    # The same voxels in another order: x to the right, y to the front, z down.
+    affine = image.affine.copy()
+    affine[:, 3] = affine @ np.array([*(np.array(image.grid) - 1), 1.0])
+    affine[:, :3] *= -1
+    ras = (np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine)[:, [2, 1, 0, 3]]
+    stored = nibabel.Nifti1Image(labels[::-1, ::-1, ::-1].T, ras)
+    stored.header.set_xyzt_units("mm")
+    nibabel.save(stored, tmp_path / "a.nii.gz")
+    mask = read_mask(tmp_path / "a.nii.gz", on=image)
+    np.testing.assert_array_equal(mask.data, labels)
+    assert "flipped" in mask.source.notes[-1]
 
 
 def test_dicom_mask(make_dicom):

@@ -2,44 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
-import tifffile
-from PIL import Image as Pillow
 
 from unetscope.errors import InputError, OutputError
 from unetscope.io import Pairing, find_pairs
 
-MASK = np.pad(np.full((2, 2), 255, np.uint8), 1)
 
-
-@pytest.fixture
-def save(tmp_path):
-    """Save a 4 × 4 picture under each of the names."""
-
-    def save(*names: str, pixels: np.ndarray = MASK) -> Path:
-        for name in names:
-            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-            if name.endswith(".tif"):
-                tifffile.imwrite(tmp_path / name, pixels)
-            else:
-                Pillow.fromarray(pixels).save(tmp_path / name)
-        return tmp_path
-
-    return save
-
-
-def names(pairing: Pairing) -> list[tuple[str, str]]:
-    return [(pair.image.name, pair.mask.name) for pair in pairing.pairs]
-
-
-def reasons(pairing: Pairing) -> dict[str, str]:
-    return {file.path.name: file.why for file in pairing.unpaired}
-
-
-def test_folder_of_masks(save):
+def test_folder_of_masks(save, names, reasons):
     folder = save("in/im10.png", "in/im2.jpg", "out/im2_mask.png", "out/IM10.png", "out/im3.png")
     pairing = find_pairs(folder / "in", folder / "out")
     assert names(pairing) == [("im2.jpg", "im2_mask.png"), ("im10.png", "IM10.png")]
@@ -52,13 +22,13 @@ def test_folder_of_masks(save):
 @pytest.mark.parametrize(
     "masks", ["masks", "Mask", "labels", "label", "GT", "annotations", "segmentation", "manual", "1st_manual"]
 )
-def test_two_subfolders(save, images, masks):
+def test_two_subfolders(save, images, masks, names):
     pairing = find_pairs(save(f"{images}/a.png", f"{masks}/a.png"))
     assert names(pairing) == [("a.png", "a.png")]
     assert pairing.pairs[0].reason == f"same name in {masks}/"
 
 
-def test_files_outside_the_two_subfolders_are_told(save):
+def test_files_outside_the_two_subfolders_are_told(save, reasons):
     pairing = find_pairs(save("images/a.png", "masks/a.png", "b.png"))
     assert reasons(pairing) == {"b.png": "lies outside images/"}
 
@@ -68,7 +38,7 @@ def test_two_folders_of_images_are_refused(save):
         find_pairs(save("images/a.png", "raw/a.png", "masks/a.png"))
 
 
-def test_mask_subfolder(save):
+def test_mask_subfolder(save, names, reasons):
     pairing = find_pairs(save("a.png", "b.png", "GT/a.png"))
     assert names(pairing) == [("a.png", "a.png")]
     assert reasons(pairing) == {"b.png": "no mask has its name"}
@@ -83,7 +53,7 @@ def test_second_observer_is_not_used(save):
 @pytest.mark.parametrize(
     "suffix", ["_mask", "-mask", "_Masks", "_label", "_labels", "_seg", "_gt", "_manual1", "_1stHO", "_2ndHO"]
 )
-def test_suffix_beside_the_image(save, suffix):
+def test_suffix_beside_the_image(save, suffix, names, reasons):
     pairing = find_pairs(save("a.tif", f"a{suffix}.png", "b.tif"))
     assert names(pairing) == [("a.tif", f"a{suffix}.png")]
     assert suffix.lower() in pairing.pairs[0].reason
@@ -91,12 +61,12 @@ def test_suffix_beside_the_image(save, suffix):
 
 
 @pytest.mark.parametrize("mask", ["a.png", "A.png", "a.dcm.png", "a.tif"])
-def test_picture_beside_a_dicom_file(save, make_dicom, mask):
+def test_picture_beside_a_dicom_file(save, make_dicom, mask, names):
     make_dicom("a.dcm", np.zeros((4, 4), np.int16))
     assert names(find_pairs(save(mask))) == [("a.dcm", mask)]
 
 
-def test_two_pictures_of_one_name_are_no_pair(save):
+def test_two_pictures_of_one_name_are_no_pair(save, reasons):
     pairing = find_pairs(save("a.tif", "a.png"))
     assert pairing.pairs == ()
     assert set(reasons(pairing)) == {"a.tif", "a.png"}
@@ -111,7 +81,7 @@ def test_two_pictures_of_one_name_are_no_pair(save):
         (["images/a.tif", "masks/a.png", "masks/a_mask.png"], ["masks/a.png", "masks/a_mask.png"]),
     ],
 )
-def test_two_masks_for_an_image_are_named(save, files, two):
+def test_two_masks_for_an_image_are_named(save, files, two, reasons):
     pairing = find_pairs(save(*files))
     assert pairing.pairs == ()
     why = reasons(pairing)["a.tif"]
@@ -119,13 +89,13 @@ def test_two_masks_for_an_image_are_named(save, files, two):
     assert all(name in why for name in two)
 
 
-def test_one_mask_for_two_images_is_none(save):
+def test_one_mask_for_two_images_is_none(save, reasons):
     pairing = find_pairs(save("images/a.tif", "images/a.png", "masks/a.png"))
     assert pairing.pairs == ()
     assert reasons(pairing)["a.tif"] == "the mask a.png fits other images too"
 
 
-def test_orphans_clutter_and_other_files(save):
+def test_orphans_clutter_and_other_files(save, reasons):
     folder = save("a.tif", "a_mask.png", "z_mask.png")
     for name in (".hidden.png", "Thumbs.db", "desktop.ini", "notes.txt"):
         (folder / name).write_bytes(b"x")
@@ -169,9 +139,9 @@ def test_problems_are_told_in_words(save):
     pairing = find_pairs(folder)
     problems = {pair.image.stem: " ".join(pair.problems) for pair in pairing.pairs}
     assert problems["good"] == ""
-    assert problems["size"] == "the image has 3 by 5 pixels and the mask 4 by 4"
+    assert "size_mask.png has 4 × 4 pixels and size.png 3 × 5" in problems["size"]
     assert problems["nan"] == "2 pixels of the image are no finite numbers"
-    assert "color_mask.png has 16 different colors" in problems["color"]
+    assert "the masks hold 16 colors" in problems["color"]
     assert "cut.png cannot be read" in problems["cut"]
     assert [pair.image.stem for pair in pairing.usable()] == ["good"]
     pairing.check()
@@ -201,7 +171,7 @@ def test_nothing_to_learn_from(save):
     ):
         find_pairs(folder).check()
     save("a_mask.png", pixels=np.zeros((5, 4), np.uint8))
-    with pytest.raises(InputError, match=r"found 1 pairs.*first: a\.png: the image has 4 by 4"):
+    with pytest.raises(InputError, match=r"found 1 pairs.*first: a\.png: a_mask\.png has 5 × 4 pixels"):
         find_pairs(folder).check()
 
 
@@ -229,7 +199,7 @@ def test_groups(save, make_dicom):
             groups(wrong)
 
 
-def test_table(save):
+def test_table(save, names, reasons):
     folder = save("pictures/a.png", "pictures/b.png", "truth/x.png")
     table = folder / "pairs.csv"
     rows = [
@@ -254,7 +224,7 @@ def test_table(save):
     ("text", "words"),
     [
         ("", "empty file"),
-        ("image;mask\na;b", "has the columns image;mask"),
+        ("image;masks\na;b", "has the columns image, masks"),
         ("image,mask\n", "lists no images"),
     ],
 )

@@ -1,0 +1,174 @@
+"""Segment every image of a folder."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from unetscope import api
+from unetscope.errors import InputError, OutputError
+from unetscope.folders.index import INDEX, PredictedFile, read_index
+from unetscope.io import (
+    Image,
+    bare_name,
+    list_images,
+    output_folder,
+    read,
+    read_series,
+    write_float,
+    write_json,
+    write_mask,
+)
+
+if TYPE_CHECKING:
+    from unetscope.inference import Prediction
+
+__all__ = ["FORMATS", "predict_files"]
+
+FORMATS = {
+    "png": ".png",
+    "tiff": ".tif",
+    "zarr": ".ome.zarr",
+    "nifti": ".nii.gz",
+    "nrrd": ".seg.nrrd",
+    "dicom": ".dcm",
+}
+"""Formats of label files, and how their names end."""
+
+
+def predict_files(
+    model: Path,
+    source: Path,
+    out: Path,
+    *,
+    file_format: str = "auto",
+    probabilities: bool = False,
+    threshold: float | None = None,
+    device: str = "auto",
+    overwrite: bool = False,
+) -> Iterator[tuple[PredictedFile, int]]:
+    """Segment a file, or every image of a folder.
+
+    Parameters
+    ----------
+    model : Path
+        A model file or a run folder.
+    source : Path
+        An image, a folder of images (masks beside them are left alone), or, for a 3D model, a folder of
+        DICOM series.
+    out : Path
+        Folder for the results, one file of labels per image.
+    file_format : str
+        One of `FORMATS`; ``"dicom"`` writes segmentation objects that refer to the image's own files.
+        ``"auto"``: PNG for planes, TIFF for volumes and time series.
+    probabilities : bool
+        Also write ``NAME_probabilities.tif``, float32.
+    threshold : float, optional
+        Instead of the model's own.
+    device : str
+        See `api.train`.
+    overwrite : bool
+        Whether earlier results may be replaced.
+
+    Yields
+    ------
+    (PredictedFile, int)
+        Each result, and the number of results that there will be.
+
+    Raises
+    ------
+    UNetScopeError
+        For a model, image or folder that cannot be used. Results written before are kept, and listed in
+        the index.
+    """
+    if file_format not in {"auto", *FORMATS}:
+        raise InputError(
+            f"the format is {file_format!r}",
+            expected=f"auto, {', '.join(FORMATS)}",
+            fix="choose one of these",
+        )
+    loaded = api.load_model(model, device=device)
+    jobs = _jobs(source, dimensions=loaded.recipe.network.dimensions)
+    _results_folder(out, overwrite=overwrite)
+    index = read_index(out)
+    numbered = loaded.recipe.target.kind == "instances"
+    try:
+        for name, path, image in jobs:
+            started = time.perf_counter()
+            prediction = api.predict(loaded, read(path) if image is None else image, threshold=threshold)
+            result = _write_result(
+                prediction, name, out, file_format, probabilities=probabilities, overwrite=overwrite
+            )
+            seconds = round(time.perf_counter() - started, 4)
+            result = replace(result, image=str(path.resolve()), objects=numbered, seconds=seconds)
+            index[result.labels] = asdict(result)
+            yield result, len(jobs)
+    finally:
+        # Whatever stops the loop, a result without its entry would lose its physical grid.
+        if index:
+            write_json(out / INDEX, list(index.values()), overwrite=True)
+
+
+def _results_folder(out: Path, *, overwrite: bool) -> None:
+    """Make the folder; earlier predictions may be replaced, but never images or masks drawn by hand."""
+    output_folder(out, overwrite=overwrite)
+    if any(out.iterdir()) and not (out / INDEX).is_file():
+        raise OutputError(
+            f"{out} holds files that predict did not write",
+            expected="a new folder, or one of earlier predictions",
+            fix="choose another folder",
+        )
+
+
+def _jobs(source: Path, *, dimensions: int) -> list[tuple[str, Path, Image | None]]:
+    """Name, path and, where it takes more than one file, the image."""
+    if source.is_file():
+        return [(bare_name(source), source, None)]
+    if not source.exists():
+        raise InputError(f"{source} does not exist", expected="an image or a folder", fix="check the path")
+    if dimensions == 3 and any(path.suffix.lower() == ".dcm" for path in list_images(source)):
+        series = read_series(source)
+        return [(f"{source.name}_{i}", source, image) for i, image in enumerate(series, start=1)]
+    paths = list_images(source)
+    if not paths:
+        raise InputError(f"{source} holds no images", expected="images to segment", fix="check the folder")
+    names = [bare_name(path) for path in paths]
+    # a.png and a.tif must not write to one result.
+    return [
+        (name if names.count(name) == 1 else path.name.replace(".", "_"), path, None)
+        for name, path in zip(names, paths, strict=True)
+    ]
+
+
+def _write_result(
+    prediction: Prediction, name: str, out: Path, file_format: str, *, probabilities: bool, overwrite: bool
+) -> PredictedFile:
+    labels, maps = prediction.labels, prediction.probabilities
+    file = out / f"{name}{_suffix(labels, file_format)}"
+    write_mask(file, labels, overwrite=overwrite)
+    maps_file = f"{name}_probabilities.tif" if probabilities else ""
+    if probabilities:
+        grid: dict[str, Any] = {"axes": maps.axes, "spacing": maps.spacing, "units": maps.units}
+        write_float(out / maps_file, maps.data, **grid, overwrite=overwrite)
+    values, counts = np.unique(labels.data, return_counts=True)
+    return PredictedFile(
+        image="",
+        labels=file.name,
+        probabilities=maps_file,
+        spacing=labels.spacing,
+        units=labels.units,
+        objects=False,
+        pixels={int(value): int(count) for value, count in zip(values, counts, strict=True)},
+        seconds=0.0,
+    )
+
+
+def _suffix(labels: Image, file_format: str) -> str:
+    if file_format != "auto":
+        return FORMATS[file_format]
+    return FORMATS["png" if labels.axes == "YX" and labels.data.max(initial=0) < 2**16 else "tiff"]

@@ -1,0 +1,90 @@
+"""Pixels that need no decoder: read straight from their place in the file.
+
+Most files of most series are uncompressed gray images. Their headers are read anyway, to sort them; what is
+left to know of the pixels fits into a few numbers, and reading them takes a tenth of the time of a decoder.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom import Dataset
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+from unetscope.io.dicom.decode import pixel_element
+from unetscope.io.dicom.header import frame_count
+from unetscope.io.dicom.mapping import Line, Mapping, mapping_of
+from unetscope.io.dicom.stored import align, highest_bit, stored_dtype
+
+__all__ = ["Native", "native_of"]
+
+_SYNTAXES = (ImplicitVRLittleEndian, ExplicitVRLittleEndian)
+
+
+@dataclass(frozen=True)
+class Native:
+    """How to read the values of one image without its header; the same as `pixel_values` gives.
+
+    Attributes
+    ----------
+    offset : int
+        Where the pixels begin in the file.
+    shape : (int, int)
+        Rows and columns.
+    dtype : dtype
+        Type of the stored values.
+    bits, high : int
+        Number of stored bits, and the place of the highest of them.
+    line : Line or None
+        Rescale slope and intercept; None where they change nothing.
+    """
+
+    offset: int
+    shape: tuple[int, int]
+    dtype: np.dtype[Any]
+    bits: int
+    high: int
+    line: Line | None
+
+    def read(self, path: Path) -> NDArray[Any]:
+        """Read the values; raises ValueError where the file is too short."""
+        rows, columns = self.shape
+        stored = np.fromfile(path, self.dtype.newbyteorder("<"), rows * columns, offset=self.offset)
+        values = align(stored.astype(self.dtype, copy=False).reshape(self.shape), self.bits, self.high)
+        if self.line is None:
+            return values
+        with np.errstate(over="raise"):
+            return self.line(values).astype(np.float32)
+
+
+def native_of(header: Dataset, shape: tuple[int, int]) -> Native | None:
+    """Tell how to read the pixels of a file; None where they need a decoder, or are not plain gray."""
+    element, mapping = pixel_element(header), _plain_mapping(header)
+    if element is None or element.offset is None or mapping is None:
+        return None
+    line, dtype = mapping.at(0), stored_dtype(header)
+    # What follows a value that is too short is something else.
+    complete = element.length >= shape[0] * shape[1] * dtype.itemsize
+    if not complete or not isinstance(line, Line):
+        return None
+    changing = line if mapping.changes else None
+    return Native(element.offset, shape, dtype, int(header.BitsStored), highest_bit(header), changing)
+
+
+def _plain_mapping(header: Dataset) -> Mapping | None:
+    """Mapping of the values if the file holds one uncompressed image of gray, and no tables; else None."""
+    allocated, bits = header.BitsAllocated, header.get("BitsStored", 0)
+    plain = (
+        header.file_meta.TransferSyntaxUID in _SYNTAXES
+        and allocated in {8, 16, 32}
+        and 1 <= bits <= allocated
+        and header.PhotometricInterpretation == "MONOCHROME2"
+        and header.get("SamplesPerPixel", 1) == 1
+        and frame_count(header) == 1
+        and "ModalityLUTSequence" not in header
+    )
+    return mapping_of(header) if plain else None

@@ -1,0 +1,106 @@
+"""What must hold of a TIFF file before and while tifffile reads it."""
+
+from __future__ import annotations
+
+import logging
+import struct
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import tifffile
+
+from unetscope.io._limits import DEFLATE, PACKBITS
+
+__all__ = ["check_chain", "complaints", "expansion_of"]
+
+# Decoded bytes for one of the file; the other compressions have no bound. A code of LZW, 1.5 bytes, is a
+# string of fewer than 4096.
+_EXPANSION: dict[int, int] = {
+    tifffile.COMPRESSION.NONE: 1,
+    tifffile.COMPRESSION.LZW: 2731,
+    tifffile.COMPRESSION.ADOBE_DEFLATE: DEFLATE,
+    tifffile.COMPRESSION.DEFLATE: DEFLATE,
+    tifffile.COMPRESSION.PACKBITS: PACKBITS,
+}
+_MOST_PAGES = 250_000
+# What tifffile says of vendors' notes beside the pixels; it reads the pixels all the same.
+_HARMLESS = ("<TiffTag", "imagej_metadata", "Datetime", "GDAL_NODATA", "invalid TiffData index")
+
+
+def check_chain(path: Path) -> None:
+    """Follow the pages of a TIFF file, each of which names the offset of the next one, once.
+
+    tifffile follows a long circle without end.
+
+    Raises
+    ------
+    ValueError
+        If the pages run in a circle, or there are more than anyone would wait for.
+    """
+    with path.open("rb") as file:
+        head = file.read(16)
+        order = "<" if head[:2] == b"II" else ">"
+        big = struct.unpack(order + "H", head[2:4])[0] == 43
+        # Format and length of the number of tags and of an offset; length of a tag.
+        count, offset, tag = ("Q", "Q", 20) if big else ("H", "I", 12)
+        count, offset = order + count, order + offset
+        position = struct.unpack_from(offset, head, 8 if big else 4)[0]
+        seen: set[int] = set()
+        while position:
+            if position in seen:
+                raise ValueError("its pages run in a circle")
+            if len(seen) == _MOST_PAGES:
+                raise ValueError(f"it has more than {_MOST_PAGES} pages")
+            seen.add(position)
+            file.seek(position)
+            number = file.read(struct.calcsize(count))
+            if len(number) < struct.calcsize(count):
+                return
+            file.seek(struct.unpack(count, number)[0] * tag, 1)
+            following = file.read(struct.calcsize(offset))
+            if len(following) < struct.calcsize(offset):
+                return
+            position = struct.unpack(offset, following)[0]
+
+
+def expansion_of(page: tifffile.TiffPage) -> float | None:
+    """Give the most bytes of values that one byte of the file can stand for; None without a bound.
+
+    There is none where parts of the picture are left out, as in sparse files.
+    """
+    ratio = _EXPANSION.get(page.compression)
+    if ratio is None or page.dtype is None or 0 in page.databytecounts:
+        return None
+    return ratio * page.dtype.itemsize * 8 / max(1, page.bitspersample)
+
+
+@contextmanager
+def complaints() -> Iterator[None]:
+    """Refuse a file of which tifffile complains in its log, where it goes on with fewer pages or with zeros.
+
+    Raises
+    ------
+    ValueError
+        After the block, with the first complaint.
+    """
+    heard: list[str] = []
+    thread = threading.get_ident()
+
+    def listen(record: logging.LogRecord) -> bool:
+        if record.thread != thread:
+            return True
+        message = record.getMessage()
+        if record.levelno >= logging.WARNING and not any(words in message for words in _HARMLESS):
+            heard.append(message.partition("> ")[2] or message)
+        return False
+
+    log = logging.getLogger("tifffile")
+    log.addFilter(listen)
+    try:
+        yield
+    finally:
+        log.removeFilter(listen)
+    if heard:
+        raise ValueError(heard[0])

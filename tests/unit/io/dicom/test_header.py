@@ -1,0 +1,92 @@
+"""What a header says, looked up quickly."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from pydicom.dataset import Dataset
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+from unetscope.errors import ReadError
+from unetscope.io.dicom.decode import decoding, open_dicom
+from unetscope.io.dicom.header import frame_count, items, macro, number, numbers, text, texts
+
+PIXELS = np.zeros((2, 2), np.uint8)
+
+
+def group(**attributes):
+    dataset = Dataset()
+    for name, value in attributes.items():
+        setattr(dataset, name, value)
+    return dataset
+
+
+@pytest.fixture(params=[ExplicitVRLittleEndian, ImplicitVRLittleEndian], ids=["explicit", "implicit"])
+def header_of(request, make_dicom):
+    """Write attributes and read them back, as text that nobody has looked at, or converted by pydicom."""
+
+    def read(**attributes):
+        return open_dicom(make_dicom("a.dcm", PIXELS, syntax=request.param, **attributes))
+
+    return read
+
+
+def test_numbers_of_text_and_of_binary_attributes(header_of):
+    header = header_of(PixelSpacing=["0.5 ", "-1e3"], InstanceNumber="7", DiffusionBValue=800.5, Rows=2)
+    assert numbers(header, "PixelSpacing") == (0.5, -1000.0)
+    assert number(header, "InstanceNumber") == 7
+    assert number(header, "DiffusionBValue") == 800.5
+    assert number(header, "Rows") == 2
+    header["PixelSpacing"].value  # noqa: B018
+    assert numbers(header, "PixelSpacing") == (0.5, -1000.0)
+
+
+@pytest.mark.parametrize("value", [None, "", [], ["", "1"]])
+def test_empty_attributes_hold_no_numbers(header_of, value):
+    header = header_of(ImagePositionPatient=value)
+    assert numbers(header, "ImagePositionPatient") == ()
+    assert number(header, "ImagePositionPatient") is None
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_what_is_not_finite_is_no_number(header_of, value):
+    assert numbers(header_of(DiffusionBValue=value), "DiffusionBValue") == ()
+
+
+def test_words_are_no_numbers(make_dicom):
+    path = make_dicom("a.dcm", PIXELS, InstanceNumber="1234")
+    path.write_bytes(path.read_bytes().replace(b"1234", b"12AB"))
+    with pytest.raises(ReadError, match="could not convert"), decoding(path):
+        number(open_dicom(path), "InstanceNumber")
+
+
+def test_texts(header_of):
+    header = header_of(ImageType=["DERIVED", "PRIMARY", "M"], SeriesInstanceUID="1.2.3", StudyDate=None)
+    assert texts(header, "ImageType") == ("DERIVED", "PRIMARY", "M")
+    assert text(header, "SeriesInstanceUID") == "1.2.3"
+    assert (texts(header, "StudyDate"), text(header, "StudyDate")) == ((), "")
+
+
+def test_frame_count():
+    assert frame_count(Dataset()) == 1
+    assert frame_count(group(NumberOfFrames=None)) == 1
+    assert frame_count(group(NumberOfFrames="12")) == 12
+
+
+def test_groups_of_one_frame_of_all_and_of_classic_files():
+    shared = group(PixelMeasuresSequence=[group(PixelSpacing=[1, 2])])
+    frames = [
+        group(PixelMeasuresSequence=[group(PixelSpacing=[3, 4])]),
+        group(),
+    ]
+    header = group(
+        SharedFunctionalGroupsSequence=[shared],
+        PerFrameFunctionalGroupsSequence=frames,
+        EchoTime=5,
+    )
+    assert numbers(macro(header, "PixelMeasuresSequence", 0), "PixelSpacing") == (3, 4)
+    assert numbers(macro(header, "PixelMeasuresSequence", 1), "PixelSpacing") == (1, 2)
+    assert not items(header, "MREchoSequence", 0)
+    assert macro(header, "MREchoSequence", 0) is header
+    classic = group(PixelSpacing=[5, 6])
+    assert numbers(macro(classic, "PixelMeasuresSequence"), "PixelSpacing") == (5, 6)
