@@ -26,6 +26,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import cache
 from multiprocessing.connection import Connection
 from pathlib import Path
 from random import Random
@@ -34,14 +35,19 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 import numpy as np
+import pydicom
 
 from fuzz.mutators import mutate
 from fuzz.seeds import SECRET, SEEDS, Case, make_seed
-from unetscope.errors import UNetScopeError
-from unetscope.io import Image, find_pairs, find_series, read, read_mask
+from unetscope.errors import ReadError, UNetScopeError
+from unetscope.io import Image, _limits, find_pairs, find_series, read, read_mask
+from unetscope.io._files import kind_of
 
 MOST_SECONDS = 10.0
 MOST_BYTES = 2**30
+MOST_SEED_BYTES = 2**16
+DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+REAL_SUFFIXES = {"dicom": ".dcm", "png": ".png", "nrrd": ".nrrd"}
 _ADDRESS_SPACE = 8 * 2**30
 
 
@@ -60,10 +66,32 @@ class Outcome:
 # --- one case ---
 
 
+@cache
+def found_seeds() -> dict[str, Path]:
+    """Small real files by name: of pydicom, and of the odd files beside the project if they are there."""
+    folders = [Path(pydicom.__file__).parent, DATA / "dicom-odd", DATA / "png-odd"]
+    seeds = {}
+    for path in sorted(path for folder in folders for path in folder.rglob("*")):
+        if path.is_file() and path.suffix != ".py" and 0 < path.stat().st_size < MOST_SEED_BYTES:
+            try:
+                kind = kind_of(path)
+            except ReadError:
+                continue
+            if kind in REAL_SUFFIXES:
+                seeds[f"{kind}-{path.name}"] = path
+    return seeds
+
+
 def make_case(number: int, seed: int) -> tuple[str, Case]:
-    """Make a case: the name of the seed that it began as, and its files."""
-    name = list(SEEDS)[number % len(SEEDS)]
-    return name, mutate(make_seed(name), Random(f"{seed}-{number}"))  # noqa: S311  not for secrets
+    """Make a case: the name of the seed that it began as, and its files. Every other one is a real file."""
+    real = list(found_seeds().items())
+    if number % 2 and real:
+        name, path = real[number // 2 % len(real)]
+        case = {f"a{REAL_SUFFIXES[name.partition('-')[0]]}": path.read_bytes()}
+    else:
+        name = list(SEEDS)[number // 2 % len(SEEDS)]
+        case = make_seed(name)
+    return name, mutate(case, Random(f"{seed}-{number}"))  # noqa: S311  not for secrets
 
 
 def write_case(case: Case, folder: Path) -> Path:
@@ -166,6 +194,8 @@ def work(connection: Connection, seed: int) -> None:
     for name in SEEDS:
         make_seed(name)
     gc.collect()
+    # As on a machine with little memory, of which a reader may take half.
+    _limits.available_memory = lambda: 2 * MOST_BYTES
     resource.setrlimit(resource.RLIMIT_AS, (_ADDRESS_SPACE, _ADDRESS_SPACE))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     while True:

@@ -31,7 +31,16 @@ def mutate(case: Case, random: Random) -> Case:
         change = _any_bytes if random.random() < 0.25 else _mutator_of(name, content)
         try:
             content = change(content, random)
-        except (IndexError, RecursionError, ValueError, struct.error, zlib.error, EOFError, OSError):
+        except (
+            ArithmeticError,
+            EOFError,
+            IndexError,
+            OSError,
+            RecursionError,
+            ValueError,
+            struct.error,
+            zlib.error,
+        ):
             # An earlier change left nothing that the format's own mutator understands.
             content = _any_bytes(content, random)
     return case | {name: content}

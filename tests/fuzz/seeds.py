@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import io
 import json
 import struct
 import tempfile
+import warnings
 import zlib
 from collections.abc import Callable
 from functools import cache
@@ -237,6 +239,11 @@ def _dicom_directory() -> Case:
             (top / name).write_bytes(content)
             files.add(top / name)
         files.write(top / "set")
+        with warnings.catch_warnings():
+            # It tidies up its own temporary folder only when it is collected.
+            warnings.simplefilter("ignore", ResourceWarning)
+            del files
+            gc.collect()
         paths = sorted(path for path in (top / "set").rglob("*") if path.is_file())
         paths.sort(key=lambda path: path.name != "DICOMDIR")
         return {path.relative_to(top / "set").as_posix(): path.read_bytes() for path in paths}

@@ -20,6 +20,7 @@ __all__ = [
     "StrPath",
     "bare_name",
     "canonical",
+    "is_folder",
     "is_image_file",
     "kind_by_name",
     "kind_of",
@@ -88,7 +89,6 @@ def kind_of(path: Path) -> str:
         If the file is missing, empty, not readable, or of another kind.
     """
     with reading(path, "an image"):
-        # A name can be too long for the system.
         exists = path.exists()
     if not exists:
         raise ReadError(f"{path} does not exist", expected=KINDS, fix="check the path")
@@ -138,6 +138,14 @@ def _is_bare_dicom(head: bytes) -> bool:
         if group in {0x0002, 0x0008} and element < 0x0100 and (explicit or length < 0x0100):
             return len(head) >= 8
     return False
+
+
+def is_folder(path: Path) -> bool:
+    """Whether there is a folder of this name; also of one that is too long for any."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
 
 
 def suffix_of(path: Path) -> str:

@@ -13,7 +13,15 @@ from numpy.typing import DTypeLike
 
 from unetscope.errors import ReadError
 
-__all__ = ["DEFLATE", "LAZY_BYTES", "PACKBITS", "available_memory", "is_large", "require_memory"]
+__all__ = [
+    "DEFLATE",
+    "LAZY_BYTES",
+    "PACKBITS",
+    "available_memory",
+    "is_large",
+    "require_content",
+    "require_memory",
+]
 
 LAZY_BYTES = 256 * 2**20
 """Images above this size stay on disk where a reader is asked to be lazy."""
@@ -60,32 +68,46 @@ def require_memory(
     ReadError
         If the shape is empty, the file too small for it, or the decoded array too large.
     """
-    size = " × ".join(str(int(length)) for length in shape)
+    require_content(path, shape, dtype, expansion)
+    needed, most = _bytes_of(shape, dtype), min(available_memory() // 2, _MOST_BYTES)
+    if needed > most:
+        raise ReadError(
+            f"{path.name} would take {needed / 2**30:.1f} GB of memory for its {_size(shape)} pixels",
+            expected=f"at most {most / 2**30:.1f} GB, half of what is free",
+            fix="close other programs, or cut out a part of it",
+        )
+
+
+def require_content(path: Path, shape: Sequence[int], dtype: DTypeLike, expansion: float | None) -> None:
+    """Refuse an array that its file cannot honestly contain; as in `require_memory`.
+
+    Raises
+    ------
+    ReadError
+        If the shape is empty, or the file too small for it.
+    """
     if any(int(length) < 1 for length in shape):
         raise ReadError(
-            f"{path.name} says that it holds {size} pixels",
+            f"{path.name} says that it holds {_size(shape)} pixels",
             expected="at least one pixel",
             fix="export or copy it again",
         )
     needed = _bytes_of(shape, dtype)
     if expansion is not None and needed > expansion * (stored := path.stat().st_size):
         raise ReadError(
-            f"{path.name} says that it holds {size} pixels, which do not fit into its {stored} bytes",
+            f"{path.name} says that it holds {_size(shape)} pixels, which do not fit into its {stored} bytes",
             expected="a complete, undamaged file",
             fix="export or copy it again",
-        )
-    most = min(available_memory() // 2, _MOST_BYTES)
-    if needed > most:
-        raise ReadError(
-            f"{path.name} would take {needed / 2**30:.1f} GB of memory for its {size} pixels",
-            expected=f"at most {most / 2**30:.1f} GB, half of what is free",
-            fix="close other programs, or cut out a part of it",
         )
 
 
 def _bytes_of(shape: Sequence[int], dtype: DTypeLike) -> int:
     # Plain integers do not overflow, NumPy's of a header do.
     return math.prod(int(length) for length in shape) * np.dtype(dtype).itemsize
+
+
+def _size(shape: Sequence[int]) -> str:
+    return " × ".join(str(int(length)) for length in shape)
 
 
 def available_memory() -> int:

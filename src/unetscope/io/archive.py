@@ -67,7 +67,7 @@ def unpack(archive: StrPath, folder: StrPath) -> list[Path]:
             _require_space(archive, list(names), temporary)
             for entry, name in names.items():
                 _extract(archive, content, entry, temporary / name)
-    return [folder / name for entry, name in names.items() if not entry.is_dir()]
+    return [folder / name for entry, name in names.items() if not _is_folder(entry)]
 
 
 @contextmanager
@@ -108,23 +108,28 @@ def _checked_names(archive: Path, content: zipfile.ZipFile) -> dict[zipfile.ZipI
     if len(entries) > _MOST_FILES:
         raise _refused(archive, f"holds {len(entries)} files", f"at most {_MOST_FILES}")
     names: dict[zipfile.ZipInfo, Path] = {}
-    taken: dict[tuple[str, ...], bool] = {}
+    files: set[tuple[str, ...]] = set()
+    folders: set[tuple[str, ...]] = set()
     for entry in entries:
         parts = _checked_parts(archive, entry)
         key = tuple(map(_on_any_system, parts))
-        above = [key[:depth] for depth in range(1, len(key))]
-        # A file must not be there twice, nor be a folder as well; a folder may be named again and again.
-        if taken.get(key, entry.is_dir()) is not entry.is_dir() or (key in taken and not entry.is_dir()):
+        folders.update(key[:depth] for depth in range(1, len(key) + _is_folder(entry)))
+        if key in files and not _is_folder(entry):
             raise _refused(archive, f"holds {entry.filename!r} twice", "names that differ on every system")
-        if not all(taken.get(folder, True) for folder in above):
-            raise _refused(
-                archive, f"holds {entry.filename!r} inside of a file", "names that differ on every system"
-            )
-        taken |= dict.fromkeys(above, True) | {key: entry.is_dir()}
+        if not _is_folder(entry):
+            files.add(key)
         names[entry] = Path(*parts)
-    if not any(not entry.is_dir() for entry in names):
+    if not files:
         raise _refused(archive, "holds no files", "at least one")
+    if both := files & folders:
+        name = "/".join(min(both))
+        raise _refused(archive, f"holds a file and a folder {name!r}", "names that differ on every system")
     return names
+
+
+def _is_folder(entry: zipfile.ZipInfo) -> bool:
+    # Some writers on Windows put its own separator.
+    return entry.filename.endswith(("/", "\\"))
 
 
 def _checked_parts(archive: Path, entry: zipfile.ZipInfo) -> list[str]:
@@ -137,10 +142,8 @@ def _checked_parts(archive: Path, entry: zipfile.ZipInfo) -> list[str]:
     if entry.compress_type not in _METHODS:
         # Those of bzip2 and LZMA give millions of bytes for one, at once.
         raise _refused(archive, f"is compressed by method {entry.compress_type}", "deflate, the usual one")
-    # Some writers on Windows put its own separator.
     parts = entry.filename.replace("\\", "/").removesuffix("/").split("/")
-    plain = all(part not in {"", ".", ".."} and _is_plain(part) for part in parts)
-    if not plain or len(parts) > _MOST_FOLDERS:
+    if not all(map(_is_plain, parts)) or len(parts) > _MOST_FOLDERS:
         raise _refused(
             archive,
             f"holds a file named {entry.filename[:100]!r}",
@@ -150,8 +153,12 @@ def _checked_parts(archive: Path, entry: zipfile.ZipInfo) -> list[str]:
 
 
 def _is_plain(part: str) -> bool:
-    # A colon is a drive or a hidden stream on Windows.
-    return ":" not in part and all(ord(letter) >= 32 and letter != "\x7f" for letter in part)
+    # A colon is a drive or a hidden stream on Windows, which also ignores dots and blanks at the end.
+    return (
+        part.rstrip(". ") != ""
+        and ":" not in part
+        and all(ord(letter) >= 32 and letter != "\x7f" for letter in part)
+    )
 
 
 def _on_any_system(part: str) -> str:
@@ -173,8 +180,8 @@ def _require_space(archive: Path, entries: list[zipfile.ZipInfo], folder: Path) 
 
 
 def _extract(archive: Path, content: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path) -> None:
-    (target if entry.is_dir() else target.parent).mkdir(parents=True, exist_ok=True)
-    if entry.is_dir():
+    (target if _is_folder(entry) else target.parent).mkdir(parents=True, exist_ok=True)
+    if _is_folder(entry):
         return
     written = 0
     with target.open("xb") as file:

@@ -167,7 +167,7 @@ def _by_index(labels: Image, image: Image) -> tuple[NDArray[Any], tuple[str, ...
             expected="equal grids, or files that both know their place in the patient",
             fix="save the labels on the grid of the image",
         )
-    if labels.affine is image.affine is None:
+    if labels.affine is None and image.affine is None:
         return labels.data, ()
     silent = labels if labels.affine is None else image
     return labels.data, (f"{silent.name} does not know its place: pixels were matched by their order.",)
@@ -212,9 +212,7 @@ def _crop_and_pad(
 
 def _whole_pixels(labels: Image, image: Image) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """From indices of the labels to those of the image: steps, a matrix of 0, 1 and -1, and the shift."""
-    assert labels.affine is not None
-    assert image.affine is not None
-    one, other = labels.affine.copy(), image.affine.copy()
+    one, other = _affine(labels), _affine(image)
     # How far it is to the next slice, a plane cannot tell; it takes the other's word.
     if image.spatial_axes == "YX":
         other[:3, 0] = _way_out_of(other, one)
@@ -235,6 +233,17 @@ def _whole_pixels(labels: Image, image: Image) -> tuple[NDArray[np.int64], NDArr
             fix=_FIX,
         )
     return steps.astype(np.int64), shift.astype(np.int64)
+
+
+def _affine(image: Image) -> NDArray[np.float64]:
+    affine = np.array(image.affine, np.float64)
+    if not is_regular(affine):
+        raise InputError(
+            f"{image.name} states a place whose axes do not span the space",
+            expected="rows, columns and slices in directions of their own",
+            fix="export it again",
+        )
+    return affine
 
 
 def _way_out_of(plane: NDArray[np.float64], volume: NDArray[np.float64]) -> NDArray[np.float64]:

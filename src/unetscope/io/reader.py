@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unetscope.errors import InputError, ReadError
-from unetscope.io._files import KINDS, StrPath, kind_of
+from unetscope.io._files import KINDS, StrPath, is_folder, kind_of
 from unetscope.io.image import Image
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def read(path: StrPath, *, lazy: bool = False) -> Image:
         If the folder holds several series, or one that is no regular stack.
     """
     path = Path(path)
-    if path.is_dir() and not _is_store(path):
+    if is_folder(path) and not _is_store(path):
         return _read_one_series(path, lazy=lazy)
     kind = kind_of(path)
     if kind == "zip":

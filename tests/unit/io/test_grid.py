@@ -233,6 +233,13 @@ def test_one_place_of_two_is_noted(labels, image):
         labels_on(replace(labels, affine=None), image.take("Z", 0))
 
 
+def test_a_place_that_makes_no_sense(labels, image):
+    flat = SAGITTAL.copy()
+    flat[:3, 1] = flat[:3, 2]
+    with pytest.raises(InputError, match=r"image.dcm states a place whose axes do not span the space"):
+        labels_on(labels, replace(image, affine=flat))
+
+
 def test_a_stack_of_one_is_a_plane():
     plane = Image(np.zeros((2, 3)), "YX")
     put = labels_on(Image(np.ones((1, 2, 3), np.uint8), "ZYX"), plane)

@@ -25,6 +25,7 @@ from pydicom.uid import (
 
 from unetscope.errors import ReadError
 from unetscope.io._files import kind_of, reading
+from unetscope.io._limits import DEFLATE
 
 __all__ = [
     "PIXELS",
@@ -49,6 +50,7 @@ _DAMAGE = (
     LookupError,
     NotImplementedError,
     RuntimeError,
+    StopIteration,
     TypeError,
     ValueError,
     struct.error,
@@ -57,6 +59,9 @@ _DAMAGE = (
 _DEFERRED_BYTES = 64 * 2**10
 _QUOTED = re.compile(r"b?'.*'|b?\".*\"", re.DOTALL)
 _META_BYTES = 4096
+# (0002,0010) Transfer Syntax UID, as it stands in the file.
+_DEFLATED = b"\x02\x00\x10\x00UI\x16\x00" + DeflatedExplicitVRLittleEndian.encode()
+_PIXEL_VRS = {b"OB", b"OW", b"OF", b"OD", b"UN"}
 _MOST_INFLATED = 2 * 2**30
 
 
@@ -152,8 +157,8 @@ def open_dicom(path: Path, *, header_only: bool = False) -> Dataset:
     """
     with path.open("rb") as file:
         head = file.read(_META_BYTES)
-        deflated = DeflatedExplicitVRLittleEndian.encode() in head
-        if deflated:
+        deflated = _DEFLATED in head
+        if deflated and path.stat().st_size * DEFLATE > _MOST_INFLATED:
             _refuse_bomb(file, head, path)
         file.seek(0)
         dataset = dcmread(
@@ -165,11 +170,8 @@ def open_dicom(path: Path, *, header_only: bool = False) -> Dataset:
         )
         if "TransferSyntaxUID" not in dataset.file_meta:
             dataset.file_meta.TransferSyntaxUID = _found_syntax(dataset)
-        if header_only and deflated:
-            # What follows lies in memory that pydicom has given up; BitsStored is what floats don't have.
-            dataset.pixel_element = PixelElement("PixelData" if "BitsStored" in dataset else "FloatPixelData")
-        elif header_only:
-            dataset.pixel_element = _find_pixels(file, dataset)
+        if header_only:
+            dataset.pixel_element = _deflated_pixels(dataset) if deflated else _find_pixels(file, dataset)
     return dataset
 
 
@@ -183,17 +185,29 @@ def pixel_element(dataset: Dataset) -> PixelElement | None:
 
 def _find_pixels(file: BinaryIO, dataset: Dataset) -> PixelElement | None:
     """Look at the element where the reading of the header stopped."""
-    implicit, little = dataset.original_encoding
+    _, little = dataset.original_encoding
+    at = file.tell()
     start = file.read(12)
-    group, element = struct.unpack("<HH" if little else ">HH", start[:4]) if len(start) == 12 else (0, 0)
+    group, element = struct.unpack("<HH" if little else ">HH", start[:4]) if len(start) >= 8 else (0, 0)
     keyword = PIXELS.get(group << 16 | element)
     if keyword is None:
         return None
-    # An explicit VR is followed by two reserved bytes and four of length, an implicit one by the length only.
-    vr = "" if implicit else start[4:6].decode("ascii", "replace")
-    stated = start[4:8] if implicit else start[8:]
-    length = int.from_bytes(stated, "little" if little else "big")
-    return PixelElement(keyword, vr, file.tell() - (4 if implicit else 0), length)
+    # An explicit VR is followed by two reserved bytes and four of length, an implicit one by the length only:
+    # there some files are implicit against their own word. As a length the letters would be odd, which
+    # lengths are not.
+    explicit = start[4:6] in _PIXEL_VRS
+    length = int.from_bytes(start[8:] if explicit else start[4:8], "little" if little else "big")
+    vr = start[4:6].decode() if explicit else ""
+    return PixelElement(keyword, vr, at + (12 if explicit else 8), length)
+
+
+def _deflated_pixels(dataset: Dataset) -> PixelElement | None:
+    """Infer the element from the header: what follows lay in memory that pydicom has given up."""
+    if "Rows" not in dataset:
+        return None
+    if "BitsStored" in dataset:
+        return PixelElement("PixelData")
+    return PixelElement("DoubleFloatPixelData" if dataset.get("BitsAllocated") == 64 else "FloatPixelData")
 
 
 def _refuse_bomb(file: BinaryIO, head: bytes, path: Path) -> None:

@@ -16,6 +16,8 @@ from unetscope.io.dicom.scan import MOST_FILES
 __all__ = ["files_of", "is_dicomdir"]
 
 _STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"
+# The standard allows 8 letters, file systems 255 bytes.
+_LONGEST = 60
 _MOST_BYTES = 256 * 2**20
 
 
@@ -94,7 +96,7 @@ def _referenced(path: Path) -> list[tuple[str, ...]]:
 
 def _leaves(part: str) -> bool:
     """Whether one part of a name is more than the name of a file or folder: a path, a drive, the parent."""
-    return part in {"", ".", ".."} or any(sign in part for sign in "/\\:\0")
+    return part in {"", ".", ".."} or any(sign in part for sign in "/\\:\0") or len(part) > _LONGEST
 
 
 def _outside(path: Path, name: str) -> ReadError:

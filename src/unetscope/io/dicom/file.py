@@ -63,4 +63,4 @@ def read_dicom(path: Path, *, lazy: bool = False) -> Image:
             expected="one stack",
             fix="read them one by one with read_series",
         )
-    return read_stack(arrange(planes), lazy=lazy)
+    return read_stack(arrange(planes), header=header, lazy=lazy)

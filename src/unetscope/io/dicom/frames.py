@@ -257,6 +257,7 @@ def _frame_times(header: Dataset, count: int) -> list[float]:
     if len(steps) == count:
         return list(accumulate(steps))
     if (step := number(header, "FrameTime")) is not None:
+        # 0 says that the frames follow each other, and not how fast.
         return [frame * (step or 1.0) for frame in range(count)]
     return []
 
@@ -265,7 +266,7 @@ def _time_slots(header: Dataset, count: int) -> list[float]:
     """Number the time of each frame by all vectors that tell it; empty without one that varies."""
     vectors = [vector for name in _TIME_VECTORS if (vector := _integers(header, name, count))]
     moments = list(zip(*vectors, strict=True))
-    order = {moment: number + 1.0 for number, moment in enumerate(sorted(set(moments)))}
+    order = {moment: place + 1.0 for place, moment in enumerate(sorted(set(moments)))}
     return [order[moment] for moment in moments] if len(order) > 1 else []
 
 

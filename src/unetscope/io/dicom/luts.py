@@ -98,12 +98,9 @@ def _descriptor(value: Any, *, signed: bool) -> tuple[int, int, int]:
 
 def _words(data: Any, bits: int, *, little: bool) -> NDArray[Any]:
     """Take bytes or numbers of 16 bits apart; two entries of 8 bits share a word, the lower first."""
-    words = (
-        np.frombuffer(data[: len(data) // 2 * 2], "<u2" if little else ">u2")
-        if isinstance(data, bytes)
-        else data
-    )
-    words = np.atleast_1d(np.asarray(words)).astype("<u2")
+    if isinstance(data, bytes):
+        data = np.frombuffer(data[: len(data) // 2 * 2], "<u2" if little else ">u2")
+    words = np.atleast_1d(np.asarray(data)).astype("<u2")
     return words.view(np.uint8) if bits <= 8 else words.astype(np.uint16)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import product
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -68,9 +67,12 @@ class Mosaic:
         if lazy and is_large(self.shape, self.dtype):
             return self._on_disk()
         require_memory(self.path, self.shape, self.dtype)
-        data = np.empty(self.shape, self.dtype)
+        # Zeros take no memory until they are written to: a small file may claim a large, empty plane.
+        data = np.zeros(self.shape, self.dtype)
         channels = self.tile[0]
-        for channel, plane in product(range(0, self.shape[0], channels), range(self.shape[1])):
+        if self.fill.any():
+            data.reshape(-1, channels, *self.shape[1:])[:] = self.fill[:, np.newaxis, np.newaxis, np.newaxis]
+        for channel, plane in np.unique(self.places[:, :2], axis=0):
             corner = (channel, plane, 0, 0)
             data[channel : channel + channels, plane] = self._block(corner, self.shape[2:])
         return data

@@ -54,7 +54,9 @@ class Native:
         """Read the values; raises ValueError where the file is too short."""
         rows, columns = self.shape
         stored = np.fromfile(path, self.dtype.newbyteorder("<"), rows * columns, offset=self.offset)
-        values = align(stored.astype(self.dtype, copy=False).reshape(self.shape), self.bits, self.high)
+        values = stored.astype(self.dtype, copy=False).reshape(self.shape)
+        if values.dtype.kind != "f":
+            values = align(values, self.bits, self.high)
         if self.line is None:
             return values
         with np.errstate(over="raise"):

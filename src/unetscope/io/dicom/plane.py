@@ -78,7 +78,7 @@ class Plane:
 
     path: Path
     frame: int | None
-    kind: tuple[object, ...]
+    kind: tuple[object, ...] = field(repr=False)
     shape: tuple[int, int]
     dtype: np.dtype[Any]
     color: bool = False

@@ -6,13 +6,14 @@ import os
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 from pydicom import Dataset
 from pydicom.uid import UID
 
 from unetscope.errors import InputError, ReadError
-from unetscope.io._files import SUFFIXES, kind_of, suffix_of
+from unetscope.io._files import SUFFIXES, is_folder, kind_of, suffix_of
 from unetscope.io.dicom.decode import decoding, open_dicom, pixel_element
 from unetscope.io.dicom.frames import planes_of
 from unetscope.io.dicom.header import code, number, text
@@ -25,6 +26,7 @@ MOST_FILES = 200_000
 
 _DEEPEST = 50
 _THREADS = 8
+_CHUNK = 32
 
 
 @dataclass(frozen=True)
@@ -37,8 +39,9 @@ class Found:
         The file.
     planes : tuple of Plane
         One per frame; none for a slide in tiles.
-    series : str
-        SeriesInstanceUID, to be compared and never shown.
+    series : (str, str)
+        PatientID and SeriesInstanceUID, to be compared and never shown or kept: some anonymizers give the
+        series of several patients one UID.
     modality : str
         Modality; ``"DICOM"`` where the header gives none.
     number : int or None
@@ -49,7 +52,7 @@ class Found:
 
     path: Path
     planes: tuple[Plane, ...]
-    series: str = field(repr=False)
+    series: tuple[str, str] = field(repr=False)
     modality: str
     number: int | None = None
     matrix: tuple[int, int] | None = None
@@ -84,7 +87,7 @@ def scan_folder(folder: Path) -> Scan:
     InputError
         If there are more files than `MOST_FILES`.
     """
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise ReadError(f"{folder} is not a folder", expected="a folder of DICOM files", fix="check the path")
     damaged: dict[Path, ReadError] = {}
     files: list[Path] = []
@@ -114,12 +117,7 @@ def scan_files(files: Sequence[Path], promised: Collection[Path]) -> Scan:
         Those that are reported as damaged if they are something else than DICOM.
     """
     scan = Scan()
-    # The disk is asked in parallel, which on a network takes most of the time and brings the headers into
-    # the system's cache. They are parsed one by one: Python runs one thread at a time, and several that
-    # parse took twice as long.
-    with ThreadPoolExecutor(_THREADS) as pool:
-        problems = list(pool.map(_problem, files))
-    for path, problem in zip(files, problems, strict=True):
+    for path, problem in zip(files, _problems(files), strict=True):
         if problem is not None:
             if path in promised:
                 scan.damaged[path] = problem
@@ -157,6 +155,17 @@ def _is_store(folder: str) -> bool:
     return SUFFIXES.get(suffix_of(Path(folder))) == "zarr"
 
 
+def _problems(files: Sequence[Path]) -> list[ReadError | None]:
+    """Look at the first bytes of files, several at a time.
+
+    On a network that takes most of the time, and brings the headers into the system's cache. They are parsed
+    one by one afterwards: Python runs one thread at a time, and several that parse took twice as long.
+    """
+    chunks = [files[start : start + _CHUNK] for start in range(0, len(files), _CHUNK)]
+    with ThreadPoolExecutor(_THREADS) as pool:
+        return list(chain.from_iterable(pool.map(lambda chunk: [_problem(path) for path in chunk], chunks)))
+
+
 def _problem(path: Path) -> ReadError | None:
     """Why a file is not DICOM, if it is not; from its first bytes."""
     try:
@@ -173,7 +182,8 @@ def _found(path: Path) -> Found | None:
         header = open_dicom(path, header_only=True)
         if not _is_image(header, path):
             return None
-        modality, series = code(header, "Modality") or "DICOM", text(header, "SeriesInstanceUID")
+        modality = code(header, "Modality") or "DICOM"
+        series = text(header, "PatientID"), text(header, "SeriesInstanceUID")
         order = number(header, "SeriesNumber")
         which = None if order is None else int(order)
         if "TotalPixelMatrixColumns" in header:

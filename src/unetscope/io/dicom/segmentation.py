@@ -177,6 +177,8 @@ def _open(path: Path) -> _Object:
             fix="choose the file of the segmentation",
         )
     require_decoder(header, path)
+    # A palette colors the display of a label map; the pixels are numbers of segments.
+    header.PhotometricInterpretation = "MONOCHROME2"
     require_memory(path, (int(header.Rows), int(header.Columns)), np.uint8)
     frames = Frames(path, header)
     background = int(number(header, "PixelPaddingValue") or 0) if kind == "LABELMAP" else 0

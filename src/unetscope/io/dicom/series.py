@@ -8,7 +8,7 @@ from pathlib import Path
 
 from unetscope.errors import InputError, ReadError
 from unetscope.io.dicom.arrange import Arrangement, arrange
-from unetscope.io.dicom.dicomdir import files_of
+from unetscope.io.dicom.dicomdir import files_of, is_dicomdir
 from unetscope.io.dicom.plane import Plane
 from unetscope.io.dicom.scan import Found, scan_files, scan_folder
 from unetscope.io.dicom.split import split_stacks
@@ -122,14 +122,15 @@ class Series:
 def find_series(path: Path) -> list[Series]:
     """Find the DICOM series below a folder or in a DICOMDIR, reading headers only.
 
-    Files belong together that share SeriesInstanceUID; where they cannot lie in one stack (orientation,
-    size, …; see `split_stacks`) they make several series. Files of several frames, and photographs and
-    projections without a position, are series of their own. The sizes of a slide are one series.
+    Files belong together that share patient and SeriesInstanceUID; where they cannot lie in one stack
+    (orientation, size, …; see `split_stacks`) they make several series. Files of several frames, and
+    photographs and projections without a position, are series of their own. The sizes of a slide are one
+    series.
 
     Parameters
     ----------
     path : Path
-        A folder, or the file DICOMDIR.
+        A folder, the file DICOMDIR, or one DICOM image, whose frames may make several stacks.
 
     Returns
     -------
@@ -145,7 +146,7 @@ def find_series(path: Path) -> list[Series]:
         If there are too many files.
     """
     if path.is_file():
-        files = files_of(path)
+        files = files_of(path) if is_dicomdir(path) else [path]
         scan = scan_files(files, files)
     else:
         scan = scan_folder(path)
@@ -171,7 +172,7 @@ def _series_of(found: Found) -> Hashable:
     if found.matrix is None and (several or view):
         return found.path
     # Without a UID the folder is all that is left.
-    return found.series or found.path.parent, found.matrix is None
+    return found.series, found.series[1] or found.path.parent, found.matrix is None
 
 
 def _stacks(group: list[Found]) -> list[Series]:

@@ -16,7 +16,8 @@ from pydicom.encaps import parse_basic_offsets
 from unetscope.errors import ReadError
 from unetscope.io.dicom.decode import open_dicom, pixel_element
 from unetscope.io.dicom.header import frame_count
-from unetscope.io.dicom.values import pixel_values
+from unetscope.io.dicom.stored import stored_pixels
+from unetscope.io.dicom.values import is_color, measured, pixel_values
 
 __all__ = ["Frames"]
 
@@ -72,17 +73,20 @@ class Frames:
             If no decoder is installed. What else goes wrong is as pydicom raises it: see `decoding`.
         """
         if self._compressed and self._starts:
-            return self._decoded(_EMPTY_TABLE + self._read(*self._starts[index]))
+            return self._decoded(index, _EMPTY_TABLE + self._read(*self._starts[index]))
         if self._bits:
-            return self._decoded(self._packed(index)) if self._in_order else self._everything[index]
+            return self._unpacked(index) if self._in_order else self._everything[index]
         return pixel_values(self.header, self.path, frame=index if self.count > 1 else None)
 
-    def _decoded(self, data: bytes) -> NDArray[Any]:
+    def _decoded(self, index: int, data: bytes) -> NDArray[Any]:
         frame = Dataset()
         frame.file_meta = self.header.file_meta
         frame.update(self._description)
         frame.add_new("PixelData", "OB", data)
-        return pixel_values(frame, self.path)
+        if is_color(self.header):
+            return pixel_values(frame, self.path)
+        # What makes measured values of stored ones is for the whole header to say.
+        return measured(stored_pixels(frame, self.path, None), self.header, index)
 
     @cached_property
     def _description(self) -> Dataset:
@@ -101,13 +105,14 @@ class Frames:
             file.seek(start)
             return file.read() if end is None else file.read(end - start)
 
-    def _packed(self, index: int) -> bytes:
+    def _unpacked(self, index: int) -> NDArray[np.uint8]:
         """Cut out the bits of a frame, which may begin and end within a byte (PS3.5 8.1.1)."""
-        pixels = int(self.header.Rows) * int(self.header.Columns)
+        shape = int(self.header.Rows), int(self.header.Columns)
+        pixels = shape[0] * shape[1]
         first, last = index * pixels, (index + 1) * pixels
         data = self._read((self._offset or 0) + first // 8, (self._offset or 0) + -(-last // 8))
         bits = np.unpackbits(np.frombuffer(data, np.uint8), bitorder="little")
-        return np.packbits(bits[first % 8 :][:pixels], bitorder="little").tobytes()
+        return bits[first % 8 :][:pixels].reshape(shape)
 
     @cached_property
     def _starts(self) -> list[tuple[int, int | None]]:

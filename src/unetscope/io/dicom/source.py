@@ -15,6 +15,8 @@ from unetscope.io.image import Source
 
 __all__ = ["source_of"]
 
+_WINDOW_FUNCTIONS = ("LINEAR_EXACT", "SIGMOID")
+
 
 def source_of(dataset: Dataset, path: Path) -> Source:
     """Describe the source of an image.
@@ -29,10 +31,10 @@ def source_of(dataset: Dataset, path: Path) -> Source:
         "bits_stored": dataset.get("BitsStored"),
     }
     window = window_of(dataset)
-    function = macro(dataset, "FrameVOILUTSequence").get("VOILUTFunction")
+    function = code(macro(dataset, "FrameVOILUTSequence"), "VOILUTFunction")
     optional = {
         "value_units": None if is_color(dataset) else mapping_of(dataset).units,
-        "window_function": function if window and function != "LINEAR" else None,
+        "window_function": function if window and function in _WINDOW_FUNCTIONS else None,
         "padding": padding_of(dataset),
     }
     tags |= {name: value for name, value in optional.items() if value}

@@ -25,7 +25,7 @@ from unetscope.io.image import Image, Source
 __all__ = ["read_stack"]
 
 
-def read_stack(arrangement: Arrangement, *, lazy: bool = False) -> Image:
+def read_stack(arrangement: Arrangement, *, header: Dataset | None = None, lazy: bool = False) -> Image:
     """Read the pixels of arranged planes.
 
     Values are those of `pixel_values`; where planes have different types, because only some are rescaled,
@@ -34,6 +34,8 @@ def read_stack(arrangement: Arrangement, *, lazy: bool = False) -> Image:
     Parameters
     ----------
     arrangement : Arrangement
+    header : Dataset, optional
+        Of the first plane's file, from `open_dicom` with ``header_only``; it is read unless given.
     lazy : bool
         Leave large stacks on disk: the data are then a dask array with one chunk per plane.
 
@@ -49,12 +51,12 @@ def read_stack(arrangement: Arrangement, *, lazy: bool = False) -> Image:
     """
     first, shape, dtype = arrangement.first, arrangement.shape, arrangement.dtype
     with decoding(first.path):
-        header = open_dicom(first.path, header_only=True)
+        header = header or open_dicom(first.path, header_only=True)
         source = _source(arrangement, header)
     if lazy and is_large(shape, dtype):
         data = _on_disk(arrangement, header)
     else:
-        require_memory(first.path, shape, dtype)
+        require_memory(source.path or first.path, shape, dtype)
         data = _in_memory(arrangement)
     return Image(
         data.reshape(shape),
@@ -122,12 +124,12 @@ def _on_disk(arrangement: Arrangement, header: Dataset) -> Any:
     def plane_at(block_id: tuple[int, ...]) -> NDArray[Any]:
         plane = arrangement.planes[block_id[0]][block_id[2]]
         with decoding(plane.path):
-            if frames is not None and plane.frame is not None:
-                pixels = frames[plane.frame]
-            elif plane.native is not None:
+            if plane.native is not None:
                 pixels = plane.native.read(plane.path)
+            elif frames is not None and frames.path == plane.path:
+                pixels = frames[plane.frame or 0]
             else:
-                pixels = pixel_values(open_dicom(plane.path), plane.path)
+                pixels = pixel_values(open_dicom(plane.path), plane.path, frame=plane.frame)
         return _channels_first(pixels, plane).astype(dtype, copy=False)[np.newaxis, :, np.newaxis]
 
     return map_blocks(

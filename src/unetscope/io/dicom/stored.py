@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from contextlib import nullcontext
 from pathlib import Path
@@ -12,7 +13,13 @@ from numpy.typing import NDArray
 from pydicom import Dataset
 from pydicom.encaps import generate_frames, get_frame
 from pydicom.pixels import as_pixel_options, get_decoder
-from pydicom.uid import JPEG2000TransferSyntaxes, JPEGExtended12Bit, JPEGLSTransferSyntaxes, RLELossless
+from pydicom.uid import (
+    ExplicitVRBigEndian,
+    JPEG2000TransferSyntaxes,
+    JPEGExtended12Bit,
+    JPEGLSTransferSyntaxes,
+    RLELossless,
+)
 
 from unetscope.errors import ReadError
 from unetscope.io.dicom.decode import PixelElement, open_dicom, pixel_element
@@ -63,6 +70,8 @@ def stored_pixels(dataset: Dataset, path: Path, frame: int | None, **options: An
     element = pixel_element(dataset) or PixelElement("PixelData")
     if element.keyword not in dataset and element.offset is None:
         dataset, element = open_dicom(path), PixelElement(element.keyword)
+    if dataset.BitsAllocated == 1 and dataset.file_meta.TransferSyntaxUID == ExplicitVRBigEndian:
+        return _big_endian_bits(dataset, path, element)
     try:
         decoded = _decode(dataset, path, element, frame, options)
     except RuntimeError as error:
@@ -94,6 +103,23 @@ def _decode(
             file or dataset, index=frame, decoding_plugin=plugin, **settings
         )[0]
     return decoded
+
+
+def _big_endian_bits(dataset: Dataset, path: Path, element: PixelElement) -> NDArray[np.uint8]:
+    """Unpack single bits, lowest first in each byte or word (PS3.5 8.1.1); pydicom (3.0) knows bytes only."""
+    shape = (frame_count(dataset), dataset.Rows, dataset.Columns)
+    if element.offset is None:
+        vr, packed = dataset["PixelData"].VR, dataset.PixelData
+    else:
+        with path.open("rb") as file:
+            file.seek(element.offset)
+            vr, packed = element.vr, file.read(math.prod(shape) // 8 + 2)
+    if len(packed) * 8 < math.prod(shape):
+        raise EOFError(f"{len(packed)} bytes for {math.prod(shape)} bits")
+    if vr == "OW":
+        packed = np.frombuffer(packed, ">u2", len(packed) // 2).astype("<u2").tobytes()
+    bits = np.unpackbits(np.frombuffer(packed, np.uint8), count=math.prod(shape), bitorder="little")
+    return bits.reshape(shape if shape[0] > 1 else shape[1:])
 
 
 def _check_frames(source: Any, dataset: Dataset) -> None:

@@ -27,11 +27,21 @@ from unetscope.io.dicom.luts import Table, gray_table, palette, palette_dtype
 from unetscope.io.dicom.mapping import mapping_of
 from unetscope.io.dicom.stored import is_signed, stored_dtype, stored_pixels, stored_range
 
-__all__ = ["RGB", "is_color", "padding_of", "pixel_values", "require_image", "values_dtype", "window_of"]
+__all__ = [
+    "RGB",
+    "is_color",
+    "measured",
+    "padding_of",
+    "pixel_values",
+    "require_image",
+    "values_dtype",
+    "window_of",
+]
 
 RGB = ("red", "green", "blue")
 """Names of the channels of every color image."""
 
+_UNDEFINED = 2**32 - 1
 _LAYOUT = ("Rows", "Columns", "BitsAllocated", "PhotometricInterpretation")
 _GRAY = ("MONOCHROME1", "MONOCHROME2")
 _PADDING = ("PixelPaddingValue", "PixelPaddingRangeLimit")
@@ -91,33 +101,66 @@ def pixel_values(dataset: Dataset, path: Path, *, frame: int | None = None) -> N
     shape = (frames, dataset.Rows, dataset.Columns, 3 if is_color(dataset) else 1)
     require_memory(path, shape, values_dtype(dataset), expansion=_expansion(dataset, shape[-1]))
     if dataset.PhotometricInterpretation in _GRAY:
-        return _measured(stored_pixels(dataset, path, frame), dataset, frame)
+        return measured(stored_pixels(dataset, path, frame), dataset, frame)
     if dataset.PhotometricInterpretation == "PALETTE COLOR":
         table = palette(dataset, signed=is_signed(dataset), little=_is_little(dataset))
         return table(stored_pixels(dataset, path, frame))
     return _red_green_blue(dataset, path, frame)
 
 
-def _expansion(dataset: Dataset, samples: int) -> float | None:
-    """The most bytes of values that one byte of the file can stand for, where its compression has a bound."""
-    ratio = _EXPANSION.get(dataset.file_meta.TransferSyntaxUID)
-    stored = max(1, int(dataset.BitsAllocated) * int(dataset.get("SamplesPerPixel", 1)))
-    return None if ratio is None else ratio * samples * values_dtype(dataset).itemsize * 8 / stored
+def measured(stored: NDArray[Any], dataset: Dataset, frame: int | None = None) -> NDArray[Any]:
+    """Apply what makes measured values of the stored ones of gray pixels; see `pixel_values`.
+
+    Parameters
+    ----------
+    stored : ndarray
+        ([frames,] rows, columns), from `stored_pixels`.
+    dataset : Dataset
+        The whole header.
+    frame : int, optional
+        Index of the frame that `stored` is; None for all of them.
+    """
+    inverted = dataset.PhotometricInterpretation == "MONOCHROME1"
+    if "ModalityLUTSequence" in dataset:
+        table = _modality_table(dataset)
+        values = table(stored)
+        return np.subtract(2**table.bits - 1, values, dtype=values.dtype) if inverted else values
+    if inverted:
+        stored = np.subtract(sum(stored_range(dataset)), stored, dtype=stored.dtype)
+    mapping = mapping_of(dataset)
+    if not mapping.changes:
+        return stored
+    values = np.empty(stored.shape, values_dtype(dataset))
+    with np.errstate(over="raise"):
+        if frame is not None or stored.ndim == 2:
+            values[...] = mapping.at(frame or 0)(stored)
+        else:
+            for i, each in enumerate(stored):
+                values[i] = mapping.at(i)(each)
+    return values
 
 
 def require_image(dataset: Dataset, path: Path) -> None:
-    """Refuse a dataset that holds no pixels, or does not say how they are laid out.
+    """Refuse a dataset that holds no pixels or only a part of them, or does not say how they are laid out.
 
     Raises
     ------
     ReadError
         Naming what is missing.
     """
-    if pixel_element(dataset) is None:
+    element = pixel_element(dataset)
+    if element is None:
         raise ReadError(
             f"{path.name} is a DICOM file without pixels (modality {code(dataset, 'Modality') or 'unknown'})",
             expected="a DICOM image",
             fix="choose the image file",
+        )
+    present = element.length if element.offset is None else path.stat().st_size - element.offset
+    if present < element.length < _UNDEFINED:
+        raise ReadError(
+            f"{path.name} ends before its pixels ({present} vs {element.length} bytes)",
+            expected="a complete, undamaged file",
+            fix="export or copy it again",
         )
     missing = [dictionary_description(name) for name in _LAYOUT if dataset.get(name) in {None, ""}]
     if missing:
@@ -173,12 +216,12 @@ def padding_of(dataset: Dataset) -> tuple[float, float] | None:
     ends = [int(end) for name in _PADDING for end in numbers(dataset, name)]
     if not ends or is_color(dataset) or stored_dtype(dataset).kind == "f":
         return None
-    values = _measured(np.array([ends]).astype(stored_dtype(dataset)), dataset, 0)
+    values = measured(np.array([ends]).astype(stored_dtype(dataset)), dataset, 0)
     return float(values.min()), float(values.max())
 
 
 def _require_known_color(dataset: Dataset, path: Path) -> None:
-    kind, samples = dataset.PhotometricInterpretation, dataset.get("SamplesPerPixel", 1)
+    kind, samples = str(dataset.PhotometricInterpretation), dataset.get("SamplesPerPixel", 1)
     syntax = dataset.file_meta.TransferSyntaxUID
     known = samples == 1 if kind in (*_GRAY, "PALETTE COLOR") else samples == 3 and kind in _COLORS
     # Its inverse is a part of decoding JPEG 2000; elsewhere the standard knows no such pixels.
@@ -188,11 +231,18 @@ def _require_known_color(dataset: Dataset, path: Path) -> None:
     known &= kind != "MONOCHROME1" or stored_dtype(dataset).kind != "f"
     if not known:
         raise ReadError(
-            f"{path.name} has pixels of kind {kind} with {samples} samples of {dataset.BitsAllocated} bits, "
-            f"compressed as {UID(syntax).name}",
+            f"{path.name} has pixels of kind {code(dataset, 'PhotometricInterpretation')} with {samples} "
+            f"samples of {dataset.BitsAllocated} bits, encoded as {UID(syntax).name}",
             expected="MONOCHROME1, MONOCHROME2, PALETTE COLOR, RGB or YBR as the standard defines them",
             fix="export it as MONOCHROME2 or RGB",
         )
+
+
+def _expansion(dataset: Dataset, samples: int) -> float | None:
+    """The most bytes of values that one byte of the file can stand for, where its compression has a bound."""
+    ratio = _EXPANSION.get(dataset.file_meta.TransferSyntaxUID)
+    stored = max(1, int(dataset.BitsAllocated) * int(dataset.get("SamplesPerPixel", 1)))
+    return None if ratio is None else ratio * samples * values_dtype(dataset).itemsize * 8 / stored
 
 
 def _red_green_blue(dataset: Dataset, path: Path, frame: int | None) -> NDArray[Any]:
@@ -208,28 +258,6 @@ def _from_partial(ybr: NDArray[np.uint8]) -> NDArray[np.uint8]:
     to_ybr = np.array([[0.2568, 0.5041, 0.0979], [-0.1482, -0.2910, 0.4392], [0.4392, -0.3678, -0.0714]])
     rgb = (ybr - np.array([16.0, 128.0, 128.0])) @ np.linalg.inv(to_ybr).T
     return np.clip(np.rint(rgb), 0, 255).astype(np.uint8)
-
-
-def _measured(stored: NDArray[Any], dataset: Dataset, frame: int | None) -> NDArray[Any]:
-    """Apply what makes measured values of gray stored ones."""
-    inverted = dataset.PhotometricInterpretation == "MONOCHROME1"
-    if "ModalityLUTSequence" in dataset:
-        table = _modality_table(dataset)
-        values = table(stored)
-        return np.subtract(2**table.bits - 1, values, dtype=values.dtype) if inverted else values
-    if inverted:
-        stored = np.subtract(sum(stored_range(dataset)), stored, dtype=stored.dtype)
-    mapping = mapping_of(dataset)
-    if not mapping.changes:
-        return stored
-    values = np.empty(stored.shape, values_dtype(dataset))
-    with np.errstate(over="raise"):
-        if frame is not None or stored.ndim == 2:
-            values[...] = mapping.at(frame or 0)(stored)
-        else:
-            for i, each in enumerate(stored):
-                values[i] = mapping.at(i)(each)
-    return values
 
 
 def _mirror(dataset: Dataset, frame: int) -> float:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unetscope.errors import InputError, ReadError
-from unetscope.io._files import StrPath, is_image_file, kind_by_name, kind_of
+from unetscope.io._files import StrPath, is_folder, is_image_file, kind_by_name, kind_of
 from unetscope.io._names import is_clutter
 from unetscope.io.grid import labels_on
 from unetscope.io.image import Image
@@ -99,7 +99,7 @@ def read_values(path: Path) -> Image:
         from unetscope.io.masks.objects import read_objects
 
         return read_objects(path)
-    kind = "folder" if path.is_dir() else kind_of(path)
+    kind = "folder" if is_folder(path) else kind_of(path)
     if kind == "jpeg":
         raise InputError(
             f"{path.name} is a JPEG file, whose compression smears labels",
@@ -168,7 +168,7 @@ def placed_on(mask: Image, image: Image) -> Image:
 
 def _is_folder_of_pictures(path: Path) -> bool:
     """Whether a folder holds one mask per object, rather than a DICOM series or a Zarr store."""
-    if not path.is_dir() or is_image_file(path):
+    if not is_folder(path) or is_image_file(path):
         return False
     files = [file for file in path.iterdir() if not is_clutter(file) and is_image_file(file)]
     return bool(files) and not any(kind_by_name(file) in {"dicom", "zarr"} for file in files)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from unetscope.errors import InputError
-from unetscope.io._files import StrPath, is_image_file
+from unetscope.io._files import StrPath, is_folder, is_image_file
 from unetscope.io._names import natural
 from unetscope.io.masks.colors import Colors, as_colors
 from unetscope.io.pairs.conventions import CONVENTIONS
@@ -75,7 +75,7 @@ def find_pairs(
         If there are no images, a folder is missing, or `group` is unknown or does not fit an image.
     """
     images = Path(images)
-    if images.suffix.lower() == ".csv" and not images.is_dir():
+    if images.suffix.lower() == ".csv" and not is_folder(images):
         if masks is not None:
             raise InputError(
                 f"{images.name} names the masks already",
@@ -109,7 +109,7 @@ def open_table(
     """Read and check the pairs that a table lists; see `find_pairs`."""
     table = read_table(path)
     rows = [row for row in table.rows if row.mask]
-    matches = [Match(row.image, path.parent / row.mask, f"listed in {path.name}") for row in rows]
+    matches = [Match(row.image, row.mask, f"listed in {path.name}") for row in rows if row.mask]
     pairs, known, names = examine(
         matches,
         group_rule(group),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from unetscope.errors import InputError
-from unetscope.io._files import is_image_file, kind_by_name
+from unetscope.io._files import is_folder, is_image_file, kind_by_name
 from unetscope.io._names import is_clutter, natural
 from unetscope.io.masks.mask import DRAWN
 from unetscope.io.pairs.conventions import IMAGE_FOLDERS, MASK_FOLDERS, SPLIT_FOLDERS
@@ -185,7 +185,7 @@ def _holds_dicom(folder: Path) -> bool:
 
 
 def _listing(folder: Path) -> list[Path]:
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise InputError(f"{folder} is not a folder", expected="a folder of images", fix="check the path")
     try:
         paths = [path for path in folder.iterdir() if not is_clutter(path)]

@@ -129,8 +129,10 @@ class _Matching:
         self.claims = {path: beside.get(path, []) for path in images if path not in claimed}
         self.index = self._indexed(self.claims)
         for path in content.drawn:
-            if path not in claimed:
+            if place.beside and path not in claimed:
                 self._add_drawn(path, by_name=False)
+            elif not place.beside and path not in place.masks:
+                self._leave(path, "not an image")
         for folder in place.masks:
             self._add_masks(folder)
         self._add_segmentations()

@@ -193,10 +193,10 @@ class Pairing:
 
 @dataclass(frozen=True)
 class Row:
-    """An image of a table with what the table says of it; without a mask, that is empty."""
+    """An image of a table, and what the table says of it."""
 
     image: Path
-    mask: str
+    mask: Path | None
     group: str
 
 
@@ -231,22 +231,26 @@ def read_table(path: Path) -> Table:
         table = csv.DictReader(io.StringIO("".join(lines), newline=""), delimiter=delimiter, restval="")
         columns = tuple((name or "").strip().lower() for name in table.fieldnames or ())
         table.fieldnames = columns
-        cells = [
-            {name: _unguarded((row[name] or "").strip()) for name in _COLUMNS if name in columns}
-            for row in table
-        ]
+        cells = [{name: _unguarded(row[name] or "") for name in _COLUMNS if name in columns} for row in table]
     if not {"image", "mask"} <= set(columns):
         raise InputError(
             f"{path.name} has the columns {', '.join(columns) or 'of an empty file'}",
             expected="a table with the columns image and mask",
             fix="add or rename the columns",
         )
-    cells = [row for row in cells if row["image"]]
+    cells = [row for row in cells if row["image"].strip()]
     if not cells:
         raise InputError(
             f"{path.name} lists no images", expected="one row per image", fix="fill in the table"
         )
-    rows = [Row(path.parent / row["image"], row["mask"], row.get("group", "")) for row in cells]
+    rows = [
+        Row(
+            _named(path.parent, row["image"]),
+            _named(path.parent, row["mask"]) if row["mask"].strip() else None,
+            row.get("group", "").strip(),
+        )
+        for row in cells
+    ]
     colors = _shared_mapping(path, "colors", cells)
     return Table(
         rows,
@@ -269,7 +273,7 @@ def _text_of(path: Path) -> str:
 
 def _shared_mapping(path: Path, column: str, cells: list[dict[str, str]]) -> dict[str, int]:
     """Read the mapping that all rows of a column share, or that only some state."""
-    texts = dict.fromkeys(row[column] for row in cells if row.get(column))
+    texts = dict.fromkeys(row[column] for row in cells if row.get(column, "").strip())
     mappings = [_mapping(path, column, text) for text in texts]
     if any(mapping != mappings[0] for mapping in mappings):
         raise InputError(
@@ -295,6 +299,12 @@ def _mapping(path: Path, column: str, text: str) -> dict[str, int]:
             fix="correct it",
         )
     return mapping
+
+
+def _named(folder: Path, cell: str) -> Path:
+    """The file that a cell names; blanks around the name are nobody's wish unless the file has them."""
+    exact = folder / cell
+    return exact if exact.exists() else folder / cell.strip()
 
 
 def _guarded(cell: str) -> str:

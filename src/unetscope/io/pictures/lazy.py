@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,6 +16,9 @@ from unetscope.io._files import canonical, reading
 from unetscope.io.image import AXES
 
 __all__ = ["OnDisk", "in_order"]
+
+# Dask lists all chunks before it reads the first one.
+_MOST_PIECES = 1_000_000
 
 
 class OnDisk:
@@ -63,6 +67,9 @@ class OnDisk:
 
     def as_dask(self, chunks: Sequence[int]) -> da.Array:
         """Wrap it as a dask array with chunks of this shape."""
+        pieces = math.prod(-(-size // chunk) for size, chunk in zip(self.shape, chunks, strict=True))
+        if pieces > _MOST_PIECES:
+            raise ValueError(f"it would come in {pieces} pieces")
         # One read at a time: the chunks share an open file.
         return da.from_array(self, chunks=tuple(chunks), name=False, lock=True, asarray=False, fancy=False)
 

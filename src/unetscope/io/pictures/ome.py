@@ -117,8 +117,8 @@ def kept_axes(root: ElementTree.Element) -> str:
 def _sizes(pixels: ElementTree.Element) -> dict[str, tuple[float, str]]:
     found = {}
     for axis in "ZYX":
-        size = float(pixels.get(f"PhysicalSize{axis}", 0))
-        if length := to_length(size, pixels.get(f"PhysicalSize{axis}Unit", "µm")):
+        size, unit = pixels.get(f"PhysicalSize{axis}"), pixels.get(f"PhysicalSize{axis}Unit", "µm")
+        if length := to_length(size, unit):
             found[axis] = length
     return found
 

@@ -17,9 +17,9 @@ from PIL.PngImagePlugin import PngImageFile
 
 from unetscope.errors import ReadError
 from unetscope.io._files import canonical, kind_of, reading
-from unetscope.io._limits import require_memory
+from unetscope.io._limits import DEFLATE, require_memory
 from unetscope.io.image import Image, Source
-from unetscope.io.pictures.png import read_png_header
+from unetscope.io.pictures.png import pixel_chunks, read_png_header
 from unetscope.io.pictures.units import print_default
 
 __all__ = ["read_picture"]
@@ -44,6 +44,9 @@ _DAMAGE = (
     imagecodecs.PngError,
     Pillow.DecompressionBombError,
 )
+# Values for one byte of the file. PNG: a bit can be an index, and that three values. GIF: a code of LZW, 1.5
+# bytes, is a string of fewer than 4096 indices.
+_EXPANSION = {"PNG": 24 * DEFLATE, "GIF": 3 * 2731}
 _MODES = {"1", "L", "LA", "P", "RGB", "RGBA"}
 _ORIENTATION = 0x0112
 
@@ -90,7 +93,7 @@ def read_picture(path: Path, *, lazy: bool = False, indices: bool = False) -> Im
             count = getattr(picture, "n_frames", 1)
             _check(path, picture, count, depth)
             if depth == 16 or (header and header.is_plain and count == 1):
-                frames = [_split_alpha(imagecodecs.png_decode(path.read_bytes()))]
+                frames = [_split_alpha(imagecodecs.png_decode(pixel_chunks(path)))]
             else:
                 upright = _turned(picture, notes) if kind == "jpeg" else picture
                 frames = [_frame(frame, depth, indices=indices) for frame in _frames(upright)]
@@ -120,8 +123,12 @@ def read_picture(path: Path, *, lazy: bool = False, indices: bool = False) -> Im
 
 def _check(path: Path, picture: ImageFile.ImageFile, count: int, depth: int) -> None:
     """Refuse what does not fit into memory or into grey and RGB, before anything is decoded."""
-    samples = len(picture.getbands()) if picture.mode != "P" else 3
-    require_memory(path, (count, *picture.size, samples), np.uint16 if depth == 16 else np.uint8)
+    width, height = picture.size
+    one = (height, width) + (3,) * (picture.mode not in {"1", "L", "LA", "I;16"})
+    dtype = np.uint16 if depth == 16 else np.uint8
+    # At least the first frame of an animation fills it.
+    require_memory(path, one, dtype, expansion=_EXPANSION.get(str(picture.format)))
+    require_memory(path, (count, *one), dtype)
     if depth == 16 and count > 1:
         raise ReadError(
             f"{path.name} is an animation with 16 bits per sample",
@@ -176,7 +183,8 @@ def _frame(picture: Pillow.Image, depth: int, *, indices: bool) -> tuple[NDArray
         return values, False
     clear = _any_transparent(values, picture)
     if picture.mode == "P":
-        values = np.array(picture.getpalette("RGB"), np.uint8).reshape(-1, 3)[values]
+        palette = np.array(picture.getpalette("RGB"), np.uint8).reshape(-1, 3)
+        values = np.moveaxis(np.stack([palette[:, i][values] for i in range(3)]), 0, -1)
     return values, clear
 
 
@@ -208,6 +216,8 @@ def _stack(path: Path, frames: list[tuple[NDArray[Any], bool]], along: str) -> t
             fix="save each frame as its own file",
         )
     color = "C" if arrays[0].ndim == 3 else ""
-    if len(arrays) == 1:
-        return canonical(np.array(arrays[0]), "YX" + color)
-    return canonical(np.stack(arrays), along + "YX" + color)
+    if len(arrays) > 1:
+        return canonical(np.stack(arrays), along + "YX" + color)
+    data, axes = canonical(arrays[0], "YX" + color)
+    # Pillow's own memory may not be written to.
+    return (data if data.flags.writeable else data.copy()), axes

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
-__all__ = ["PngHeader", "read_png_header"]
+__all__ = ["PngHeader", "pixel_chunks", "read_png_header"]
 
-_SIGNATURE_BYTES = 8
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PIECE = 2**20
 _HEADER = struct.Struct(">IIBBBBB")
 _PALETTE = 3
@@ -79,7 +79,7 @@ def read_png_header(path: Path) -> PngHeader:
         states what PNG does not know, or there are fewer pixels than it states.
     """
     with path.open("rb") as file:
-        file.seek(_SIGNATURE_BYTES)
+        file.seek(len(_SIGNATURE))
         pieces = _pieces(file)
         kind, content = next(pieces, (b"", b""))
         if kind != b"IHDR" or len(content) != _HEADER.size:
@@ -96,6 +96,18 @@ def read_png_header(path: Path) -> PngHeader:
     if inflated < expected:
         raise ValueError("its pixels are not complete")
     return replace(header, spacing=spacing)
+
+
+def pixel_chunks(path: Path) -> bytes:
+    """Give the file with nothing but the pixels: of what libpng dislikes beside them it tells the console."""
+    kept = [_SIGNATURE]
+    with path.open("rb") as file:
+        file.seek(len(_SIGNATURE))
+        for kind, content in (*_pieces(file), (b"IEND", b"")):
+            if kind in {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}:
+                kept += [struct.pack(">I", len(content)), kind, content]
+                kept.append(struct.pack(">I", zlib.crc32(content, zlib.crc32(kind))))
+    return b"".join(kept)
 
 
 def _parse(content: bytes) -> PngHeader:

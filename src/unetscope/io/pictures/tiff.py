@@ -16,11 +16,17 @@ import tifffile
 
 from unetscope.errors import ReadError
 from unetscope.io._files import reading
-from unetscope.io._limits import is_large, require_memory
+from unetscope.io._limits import is_large, require_content, require_memory
 from unetscope.io.image import AXES, Image, Source
 from unetscope.io.pictures.lazy import OnDisk, in_order
 from unetscope.io.pictures.ome import companions, refuse_entities, root_of
-from unetscope.io.pictures.tiff_checks import check_chain, complaints, expansion_of
+from unetscope.io.pictures.tiff_checks import (
+    check_chain,
+    check_segments,
+    complaints,
+    expansion_of,
+    stored_parts,
+)
 from unetscope.io.pictures.tiff_facts import TiffFacts, facts_of
 
 __all__ = ["read_tiff"]
@@ -29,6 +35,7 @@ _DAMAGE = (
     ArithmeticError,
     AssertionError,
     AttributeError,
+    EOFError,
     IndexError,
     KeyError,
     RuntimeError,
@@ -85,13 +92,15 @@ def read_tiff(path: Path, *, lazy: bool = False) -> Image:
         series = _chosen(file, path, notes)
         page = series.keyframe
         _check_values(page, series.dtype, path)
+        notes += stored_parts(series)
         named = _named_axes(series.axes, series.shape, path)
+        check_segments(page)
+        require_content(path, series.shape, series.dtype, None if files else expansion_of(page))
         on_disk = lazy and is_large(series.shape, series.dtype)
         if on_disk:
             arrays = _on_disk(path, file.series.index(series), series)
         else:
-            expansion = None if files else expansion_of(page)
-            require_memory(path, series.shape, series.dtype, expansion=expansion)
+            require_memory(path, series.shape, series.dtype)
             arrays = [series.asarray()]
         facts = facts_of(file, series, path)
         shown = [_prepared(array, named, page, facts) for array in arrays]
@@ -244,7 +253,8 @@ def _drop_alpha(data: Any, axes: str, page: tifffile.TiffPage) -> tuple[Any, str
     count = page.samplesperpixel - len(page.extrasamples)
     alpha = channels[..., count:]
     clear = isinstance(alpha, np.ndarray) and bool((alpha < alpha.max(initial=0)).any())
-    return channels[..., :count], axes.replace("C", "") + "C", clear
+    axes = axes.replace("C", "")
+    return (channels[..., 0], axes, clear) if count == 1 else (channels[..., :count], axes + "C", clear)
 
 
 def _channel_names(data: Any, axes: str, page: tifffile.TiffPage, facts: TiffFacts) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import struct
 import threading
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ import tifffile
 
 from unetscope.io._limits import DEFLATE, PACKBITS
 
-__all__ = ["check_chain", "complaints", "expansion_of"]
+__all__ = ["check_chain", "check_segments", "complaints", "expansion_of", "stored_parts"]
 
 # Decoded bytes for one of the file; the other compressions have no bound. A code of LZW, 1.5 bytes, is a
 # string of fewer than 4096.
@@ -65,6 +66,19 @@ def check_chain(path: Path) -> None:
             position = struct.unpack(offset, following)[0]
 
 
+def check_segments(page: tifffile.TiffPage) -> None:
+    """Compare the lengths of strips or tiles with that of the file: memory is taken before they are read.
+
+    Raises
+    ------
+    ValueError
+        If one is longer than the file.
+    """
+    longest, size = max(page.databytecounts, default=0), page.parent.filehandle.size
+    if longest > size:
+        raise ValueError(f"a strip or tile of {longest} bytes in a file of {size}")
+
+
 def expansion_of(page: tifffile.TiffPage) -> float | None:
     """Give the most bytes of values that one byte of the file can stand for; None without a bound.
 
@@ -74,6 +88,34 @@ def expansion_of(page: tifffile.TiffPage) -> float | None:
     if ratio is None or page.dtype is None or 0 in page.databytecounts:
         return None
     return ratio * page.dtype.itemsize * 8 / max(1, page.bitspersample)
+
+
+def stored_parts(series: tifffile.TiffPageSeries) -> list[str]:
+    """Check that every page is there with the strips or tiles that its size needs; note those left empty.
+
+    tifffile fills in zeros, also for a million tiles of a page whose stated size is wrong.
+
+    Raises
+    ------
+    ValueError
+        If a page is missing or has fewer.
+    """
+    needed = math.prod(series.keyframe.chunked)
+    total = empty = 0
+    for page in series.pages:
+        if page is None and series.dataoffset is None:
+            raise ValueError("some of its pages are missing")
+        if page is None or page.is_contiguous:
+            continue
+        if len(page.databytecounts) < needed:
+            raise ValueError(f"{needed - len(page.databytecounts)} of its strips or tiles are missing")
+        total += needed
+        empty += sum(count == 0 for count in page.databytecounts)
+    return (
+        [f"Of its {total} strips or tiles {empty} are not stored and read as {series.keyframe.nodata}."]
+        if empty
+        else []
+    )
 
 
 @contextmanager

@@ -85,6 +85,7 @@ def _stk(file: tifffile.TiffFile) -> TiffFacts | None:
     unit = str(told.get("CalibrationUnits", ""))
     steps = {float(step) for step in told.get("ZDistance", ())}
     sizes = {
+        # Between slices at uneven distances there is no one distance.
         "Z": (steps.pop() if len(steps) == 1 else 0, unit),
         "Y": (told.get("YCalibration", 0), unit),
         "X": (told.get("XCalibration", 0), unit),
@@ -96,8 +97,10 @@ def _micromanager(file: tifffile.TiffFile) -> TiffFacts | None:
     told = (file.micromanager_metadata or {}).get("Summary") if file.is_micromanager else None
     if not told:
         return None
-    pixel, step = told.get("PixelSize_um", 0), told.get("z-step_um", 0)
-    sizes = {"Z": (abs(step), "µm"), "Y": (pixel, "µm"), "X": (pixel, "µm")}
+    pixel, step = told.get("PixelSize_um"), told.get("z-step_um")
+    # The stage may have moved down.
+    upward = abs(step) if isinstance(step, (int, float)) else None
+    sizes = {"Z": (upward, "µm"), "Y": (pixel, "µm"), "X": (pixel, "µm")}
     return TiffFacts(_lengths(sizes), _names(told.get("ChNames")))
 
 
@@ -159,7 +162,7 @@ def _lengths(sizes: dict[str, tuple[Any, str]]) -> _Sizes:
     """Convert sizes to µm or mm; those that are no lengths are left out."""
     lengths = {}
     for axis, (size, unit) in sizes.items():
-        if (length := to_length(float(size), str(unit))) is not None:
+        if (length := to_length(size, unit)) is not None:
             lengths[axis] = length
     return lengths
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 __all__ = ["INCH_UM", "print_default", "to_length"]
 
@@ -29,16 +30,31 @@ _LENGTHS = {
     "cm": (10.0, "mm"),
     "centimeter": (10.0, "mm"),
     "inch": (25.4, "mm"),
-    "m": (1000.0, "mm"),
-    "meter": (1000.0, "mm"),
+    "m": (1e6, "µm"),
+    "meter": (1e6, "µm"),
 }
 _DEFAULT_DPI = (72, 96, 100, 120, 144, 150, 200, 300, 600)
 
 
-def to_length(size: float, unit: str) -> tuple[float, str] | None:
-    """Give a size in µm or mm; None if it is no positive number or `unit` is none of length."""
-    factor, name = _LENGTHS.get(unit.strip().lower(), (0.0, ""))
-    return (size * factor, name) if 0 < size * factor < math.inf else None
+def to_length(size: Any, unit: Any) -> tuple[float, str] | None:
+    """Give a size in µm or mm.
+
+    Parameters
+    ----------
+    size, unit
+        As found in a file: anything.
+
+    Returns
+    -------
+    (float, str) or None
+        None if `size` is no positive number or `unit` is none of length.
+    """
+    factor, name = _LENGTHS.get(str(unit).strip().lower(), (0.0, ""))
+    try:
+        length = float(size) * factor
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return (length, name) if 0 < length < math.inf else None
 
 
 def print_default(spacing: tuple[float, float], units: str) -> str | None:

@@ -114,6 +114,8 @@ def _image(
     data, axes = ordered[0]
     spacing, origin, units, notes = grid.geometry(axes)
     names = _label_names(told)
+    if (pyramids := len(told.get("multiscales", ()))) > 1:
+        notes += (f"It describes {pyramids} pyramids, of which this is the first.",)
     # Of labels, chunks of nothing but background are usually left out.
     notes += () if "image-label" in told else chunks_note(finest)
     return Image(

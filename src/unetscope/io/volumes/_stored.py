@@ -8,8 +8,9 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BufferedIOBase
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,7 +48,7 @@ def native(values: NDArray[Any]) -> NDArray[Any]:
 
 
 @contextmanager
-def opened(path: Path, compression: str = "", start: int = 0) -> Iterator[BinaryIO]:
+def opened(path: Path, compression: str = "", start: int = 0) -> Iterator[BufferedIOBase]:
     """Open what begins at byte `start` of a file, unpacked.
 
     Parameters
@@ -62,9 +63,9 @@ def opened(path: Path, compression: str = "", start: int = 0) -> Iterator[Binary
     with path.open("rb") as file:
         file.seek(start)
         if compression == "gzip":
-            yield cast("BinaryIO", gzip.GzipFile(fileobj=file))
+            yield gzip.GzipFile(fileobj=file)
         elif compression == "bzip2":
-            yield cast("BinaryIO", bz2.BZ2File(file))
+            yield bz2.BZ2File(file)
         else:
             yield file
 
@@ -135,15 +136,14 @@ class Stored:
         return dask.array.from_array(stored, chunks=chunks, name=False).map_blocks(convert, dtype=values)
 
 
-def _fill(numbers: NDArray[Any], file: BinaryIO) -> None:
-    room = numbers.reshape(-1).view(np.uint8)
+def _fill(numbers: NDArray[Any], file: BufferedIOBase) -> None:
+    room = numbers.reshape(-1).view(np.uint8).data
     done = 0
-    while done < room.size:
-        piece = file.read(min(_CHUNK, room.size - done))
-        if not piece:
-            raise EOFError(f"it ends after {done} of {room.size} bytes of pixels")
-        room[done : done + len(piece)] = np.frombuffer(piece, np.uint8)
-        done += len(piece)
+    while done < len(room):
+        count = file.readinto(room[done : done + _CHUNK])
+        if not count:
+            raise EOFError(f"it ends after {done} of {len(room)} bytes of pixels")
+        done += count
     # The checksum of compressed data is compared when their end is reached.
     file.read(1)
 

@@ -21,6 +21,10 @@ from unetscope.io._files import StrPath, kind_of
 __all__ = ["atomic", "atomic_folder", "output_folder", "to_plain", "write_csv", "write_json", "write_text"]
 
 
+# Names of files may hold bytes that are no text; JSON reads them again from their escapes.
+_UNUSUAL = "backslashreplace"
+
+
 @contextmanager
 def atomic(path: StrPath, *, overwrite: bool = False) -> Iterator[Path]:
     """Give a temporary path to write to, and rename it to `path` when the block has succeeded.
@@ -176,7 +180,7 @@ def write_csv(
     path = Path(path)
     with (
         atomic(path, overwrite=overwrite) as temporary,
-        temporary.open("w", encoding="utf-8", newline="") as file,
+        temporary.open("w", encoding="utf-8", errors=_UNUSUAL, newline="") as file,
     ):
         writer = csv.DictWriter(file, columns, lineterminator="\n")
         writer.writeheader()
@@ -194,7 +198,7 @@ def write_text(path: StrPath, text: str, *, overwrite: bool = False) -> Path:
     """
     path = Path(path)
     with atomic(path, overwrite=overwrite) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline="\n")
+        temporary.write_text(text, encoding="utf-8", errors=_UNUSUAL, newline="\n")
     return path
 
 

@@ -16,7 +16,9 @@ __all__ = ["write_nifti"]
 
 _LONGEST = 2**15 - 1
 _SCANNER = 1
+# Degrees that are nothing but rounding.
 _UPRIGHT = 0.01
+_UNITS = {"mm": "mm", "µm": "micron"}
 
 
 def write_nifti(path: Path, labels: Image, *, overwrite: bool = False) -> Path:
@@ -24,7 +26,7 @@ def write_nifti(path: Path, labels: Image, *, overwrite: bool = False) -> Path:
 
     The file's axes are columns, rows, slices and time. Labels with a known place get it as sform and qform
     (code 1, scanner); where a tilted gantry shears the stack, which a qform cannot say, as sform only.
-    Without a known place both codes are 0, and only the spacing is written.
+    Without a known place both codes are 0, and only the spacing is written, if its unit is known.
 
     Raises
     ------
@@ -46,20 +48,22 @@ def write_nifti(path: Path, labels: Image, *, overwrite: bool = False) -> Path:
             fix="write TIFF (.tif) or OME-Zarr (.ome.zarr)",
         )
     data = labels.data if "Z" in labels.axes else np.expand_dims(labels.data, -3)
-    affine = None if labels.affine is None else reorder(FLIP_LPS_RAS @ labels.affine, (2, 1, 0))
-    volume = Nifti1Image(data.T, affine, dtype=data.dtype)
-    volume.header.set_intent("label")
-    if affine is None:
-        sizes = labels.spacing[::-1]
-        volume.header["pixdim"][1 : 1 + len(sizes)] = sizes
-        volume.header.set_xyzt_units({"mm": "mm", "µm": "micron"}.get(labels.units, "unknown"))
+    if labels.affine is None:
+        volume = Nifti1Image(data.T, None)
+        if labels.units in _UNITS:
+            sizes = labels.spacing[::-1]
+            volume.header["pixdim"][1 : 1 + len(sizes)] = sizes
+            volume.header.set_xyzt_units(_UNITS[labels.units])
     else:
+        affine = reorder(FLIP_LPS_RAS @ labels.affine, (2, 1, 0))
+        volume = Nifti1Image(data.T, affine)
         volume.set_sform(affine, _SCANNER)
-        volume.set_qform(affine, _SCANNER if tilt_of(affine[:, [2, 1, 0, 3]]) < _UPRIGHT else 0)
+        volume.set_qform(affine, _SCANNER if tilt_of(labels.affine) < _UPRIGHT else 0)
         volume.header.set_xyzt_units("mm")
+    volume.header.set_intent("label")
     with atomic(path, overwrite=overwrite) as temporary, temporary.open("wb") as file:
         if path.suffix.lower() == ".gz":
-            with gzip.GzipFile("", "wb", fileobj=file, mtime=0) as compressed:
+            with gzip.GzipFile("", "wb", 6, file, mtime=0) as compressed:
                 volume.to_stream(compressed)
         else:
             volume.to_stream(file)

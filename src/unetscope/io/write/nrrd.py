@@ -58,7 +58,7 @@ def write_nrrd(
         lines += [f"{key}:={value}" for key, value in _segments(data, names or {}).items()]
     with atomic(path, overwrite=overwrite) as temporary, temporary.open("wb") as file:
         file.write("\n".join([*lines, "", ""]).encode())
-        with gzip.GzipFile("", "wb", fileobj=file, mtime=0) as compressed:
+        with gzip.GzipFile("", "wb", 6, file, mtime=0) as compressed:
             compressed.write(data.astype(data.dtype.newbyteorder("<"), copy=False).data)
     return path
 

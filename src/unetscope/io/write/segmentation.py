@@ -132,8 +132,7 @@ def _plain_labels(path: Path, labels: Image) -> NDArray[Any]:
 
 def _numbered(path: Path, data: NDArray[Any], names: Mapping[int, str]) -> tuple[NDArray[Any], list[int]]:
     """Replace labels by segment numbers 1, 2, 3, …; and give the labels of these numbers."""
-    present, index = np.unique(data, return_inverse=True)
-    values = [value for value in map(int, present) if value] or sorted(set(names) - {0})
+    values = [value for value in map(int, np.unique(data)) if value] or sorted(set(names) - {0})
     if not values or len(values) > _MOST_SEGMENTS:
         raise OutputError(
             f"the labels for {path.name} hold {len(values) or 'no'} labels",
@@ -141,7 +140,9 @@ def _numbered(path: Path, data: NDArray[Any], names: Mapping[int, str]) -> tuple
             fix="write .nrrd or .tif",
         )
     dtype = np.min_scalar_type(len(values))
-    numbers = index.reshape(data.shape) + (0 if present[0] == 0 else 1)
+    if values[-1] == len(values):
+        return data.astype(dtype, copy=False), values
+    numbers = np.searchsorted([0, *values], data)
     return numbers.astype(dtype), values
 
 
@@ -179,8 +180,10 @@ def _described(path: Path, number: int, value: int, names: Mapping[int, str]) ->
 def _built(
     path: Path, numbers: NDArray[Any], segments: Sequence[SegmentDescription], sources: SourceImages
 ) -> Segmentation:
+    from highdicom import PlanePositionSequence
     from highdicom.seg import Segmentation
 
+    places = [plane.position for plane in sources.planes if plane.position is not None]
     try:
         return Segmentation(
             source_images=sources.images,
@@ -199,7 +202,8 @@ def _built(
             series_description="UNetScope segmentation",
             specific_character_set="ISO_IR 192",
             tile_pixel_array=sources.tiled,
-            **_geometry(sources),
+            # Slides and images without a place are described by themselves.
+            plane_positions=[PlanePositionSequence("PATIENT", place) for place in places] or None,
         )
     except _REFUSALS as error:
         raise OutputError(
@@ -207,22 +211,6 @@ def _built(
             expected="images whose headers follow the standard",
             fix=_FIX,
         ) from error
-
-
-def _geometry(sources: SourceImages) -> dict[str, Any]:
-    """Say where the slices lie; slides and images without a position are described by themselves."""
-    from highdicom import PixelMeasuresSequence, PlaneOrientationSequence, PlanePositionSequence
-
-    positions = [plane.position for plane in sources.planes if plane.position is not None]
-    if sources.tiled or not positions:
-        return {}
-    image = sources.images[0]
-    measures = PixelMeasuresSequence(image.PixelSpacing, image.SliceThickness, sources.distance)
-    return {
-        "pixel_measures": measures,
-        "plane_orientation": PlaneOrientationSequence("PATIENT", image.ImageOrientationPatient),
-        "plane_positions": [PlanePositionSequence("PATIENT", position) for position in positions],
-    }
 
 
 def _save(path: Path, segmentation: Segmentation, header: Dataset, temporary: Path) -> None:

@@ -16,6 +16,7 @@ from unetscope.io.dicom.decode import decoding, open_dicom
 from unetscope.io.dicom.frames import planes_of
 from unetscope.io.dicom.header import macro, number
 from unetscope.io.dicom.plane import Plane
+from unetscope.io.grid import geometry_of
 from unetscope.io.image import Image
 
 __all__ = ["SourceImages", "source_images"]
@@ -43,6 +44,7 @@ _KEPT = (
     "PositionReferenceIndicator",
     *_SLIDE,
 )
+_MEASURES = ("PixelSpacing", "SliceThickness", "SpacingBetweenSlices")
 _SAME_DIRECTION = 1e-3
 _SAME_SPACING = 1e-3
 _SAME_PLACE = 0.1  # pixels
@@ -62,9 +64,8 @@ class SourceImages:
         What each image is and where it lies, without patient and study, in one form for all kinds of DICOM:
         one per slice of the labels, or a single one with all its frames.
     planes : list of Plane
-        The image plane under each slice of the labels. Their position is None where the image has none.
-    distance : float or None
-        From slice to slice, mm.
+        The image plane under each slice of the labels; none for a slide. Their position is None where the
+        image has none.
     tiled : bool
         Whether it is a slide in tiles.
     """
@@ -72,7 +73,6 @@ class SourceImages:
     header: Dataset
     images: list[Dataset]
     planes: list[Plane]
-    distance: float | None = None
     tiled: bool = False
 
 
@@ -93,7 +93,7 @@ def _found(labels: Image, headers: Mapping[Path, Dataset]) -> SourceImages:
     path, header = next(iter(headers.items()))
     if "TotalPixelMatrixColumns" in header:
         _require_whole_slide(labels, path, header)
-        return SourceImages(header, [_identity(header)], planes_of(path, header)[:1], tiled=True)
+        return SourceImages(header, [_identity(header)], [], tiled=True)
     found = {path: planes_of(path, header) for path, header in headers.items()}
     planes = _planes_under(labels, [plane for each in found.values() for plane in each])
     used = list(dict.fromkeys(plane.path for plane in planes))
@@ -103,10 +103,9 @@ def _found(labels: Image, headers: Mapping[Path, Dataset]) -> SourceImages:
             expected="one of them, or files of one image each",
             fix=_FIX,
         )
-    place = _place(headers[used[0]], planes[0])
+    place = _place(headers[used[0]], planes[0], labels)
     images = [_described(headers[path], found[path], place) for path in used]
-    distance = labels.spacing[0] if "Z" in labels.axes and labels.units == "mm" else None
-    return SourceImages(headers[used[0]], images, planes, distance)
+    return SourceImages(headers[used[0]], images, planes)
 
 
 def _paths(labels: Image) -> Sequence[Path]:
@@ -218,7 +217,7 @@ def _identity(header: Dataset) -> Dataset:
     return image
 
 
-def _place(header: Dataset, plane: Plane) -> Dataset:
+def _place(header: Dataset, plane: Plane, labels: Image) -> Dataset:
     """Say what all images of a stack have in common, by one of them.
 
     A segmentation has one orientation, spacing and frame of reference. Scanners round the orientation of each
@@ -229,6 +228,8 @@ def _place(header: Dataset, plane: Plane) -> Dataset:
         stated = number(macro(header, "PixelMeasuresSequence"), "SliceThickness")
         place.PixelSpacing = list(plane.spacing)
         place.SliceThickness = stated or plane.thickness
+    if labels.affine is not None:
+        place.SpacingBetweenSlices = geometry_of(labels.affine, "ZYX")[0][0]
     if plane.orientation is not None and plane.position is not None:
         place.ImageOrientationPatient = list(plane.orientation)
         place.FrameOfReferenceUID = header.get("FrameOfReferenceUID") or generate_uid()
@@ -244,7 +245,7 @@ def _described(header: Dataset, planes: Sequence[Plane], place: Dataset) -> Data
         return image
     image.ImagePositionPatient = list(planes[0].position)
     shared = _group("PlaneOrientation", place, "ImageOrientationPatient")
-    shared.update(_group("PixelMeasures", place, "PixelSpacing", "SliceThickness"))
+    shared.update(_group("PixelMeasures", place, *_MEASURES))
     image.SharedFunctionalGroupsSequence = [shared]
     frames = []
     for plane in planes:

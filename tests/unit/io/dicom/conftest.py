@@ -11,7 +11,12 @@ import pytest
 from pydicom import Dataset
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.encaps import encapsulate
-from pydicom.uid import ExplicitVRLittleEndian, SegmentationStorage, VLWholeSlideMicroscopyImageStorage, generate_uid
+from pydicom.uid import (
+    ExplicitVRLittleEndian,
+    SegmentationStorage,
+    VLWholeSlideMicroscopyImageStorage,
+    generate_uid,
+)
 
 MakeObject = Callable[..., Path]
 
@@ -93,7 +98,11 @@ def make_segmentation(tmp_path: Path) -> MakeObject:
         }
         path = tmp_path / name
         return save(
-            path, SegmentationStorage, defaults | attributes, data + b"\0" * (len(data) % 2), ExplicitVRLittleEndian
+            path,
+            SegmentationStorage,
+            defaults | attributes,
+            data + b"\0" * (len(data) % 2),
+            ExplicitVRLittleEndian,
         )
 
     return make

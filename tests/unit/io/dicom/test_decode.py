@@ -6,10 +6,12 @@ import hashlib
 import threading
 import warnings
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pydicom
 import pytest
+from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
 from pydicom.pixels.decoders import JPEGLSLosslessDecoder
 from pydicom.uid import (
@@ -73,6 +75,27 @@ def test_a_header_knows_where_its_pixels_are(make_dicom, dtype, keyword, syntax)
     assert path.read_bytes()[element.offset :] == RAMP.astype(dtype).tobytes()
 
 
+@pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian])
+def test_two_bytes_of_pixels_at_the_end_of_a_file(make_dicom, syntax):
+    path = make_dicom("a.dcm", np.array([[7]], np.uint16), syntax=syntax)
+    assert pixel_values(open_dicom(path, header_only=True), path).tolist() == [[7]]
+
+
+def test_doubles_in_a_deflated_file_stay_doubles(make_dicom):
+    pixels = np.array([[1 / 3, 1e300]])
+    path = make_dicom("a.dcm", pixels, syntax=DeflatedExplicitVRLittleEndian)
+    np.testing.assert_array_equal(pixel_values(open_dicom(path, header_only=True), path), pixels)
+
+
+def test_pixels_whose_element_is_implicit_against_the_word_of_the_file():
+    path = Path(get_testdata_file("SC_rgb_jpeg.dcm", download=False))
+    with decoding(path):
+        element = pixel_element(open_dicom(path, header_only=True))
+    assert (element.vr, element.length) == ("", 2**32 - 1)
+    # The first item is the table of offsets.
+    assert path.read_bytes()[element.offset :].startswith(b"\xfe\xff\x00\xe0")
+
+
 def test_a_file_without_pixels_has_no_pixel_element(make_dicom, tmp_path):
     dataset = pydicom.dcmread(make_dicom("a.dcm", RAMP))
     del dataset.PixelData
@@ -88,8 +111,16 @@ def test_large_elements_stay_in_the_file_until_asked_for(make_dicom):
     assert header.ICCProfile == b"i" * 2**17
 
 
+def test_a_deflated_file_need_not_say_how_long_its_meta_information_is(make_dicom):
+    path = make_dicom("a.dcm", RAMP, syntax=DeflatedExplicitVRLittleEndian)
+    content = path.read_bytes()
+    assert content[132:136] == b"\2\0\0\0"
+    path.write_bytes(content[:132] + content[144:])
+    np.testing.assert_array_equal(pixel_values(open_dicom(path), path), RAMP)
+
+
 def test_deflated_bombs_are_refused_before_they_inflate(make_dicom, monkeypatch):
-    monkeypatch.setattr(decode, "_MOST_INFLATED", 2**20)
+    monkeypatch.setattr(decode, "_MOST_INFLATED", 2**18)
     path = make_dicom("bomb.dcm", RAMP, syntax=DeflatedExplicitVRLittleEndian)
     assert pixel_element(open_dicom(path)) is not None
     content = path.read_bytes()

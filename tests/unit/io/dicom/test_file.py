@@ -10,6 +10,7 @@ import pydicom
 import pytest
 from pydicom.dataset import Dataset
 from pydicom.pixels import apply_color_lut, apply_rescale, pixel_array
+from pydicom.uid import ExplicitVRLittleEndian, RLELossless
 
 from unetscope.errors import InputError, ReadError
 from unetscope.io import _limits, read
@@ -168,6 +169,15 @@ def test_large_frames_stay_on_disk_until_looked_at(make_dicom, monkeypatch, colo
     assert isinstance(image.data, dask.array.Array)
     np.testing.assert_array_equal(image.data[3], read_dicom(path).data[3])
     np.testing.assert_array_equal(image.load().data, read_dicom(path).data)
+
+
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, RLELossless], ids=lambda uid: uid.name)
+def test_frames_from_disk_have_the_rescale_of_their_own(make_dicom, monkeypatch, syntax):
+    stored = np.arange(3 * 24, dtype=np.uint16).reshape(3, 4, 6)
+    path = make_dicom("a.dcm", stored, syntax=syntax, **enhanced([8, 0, 4], [1, 2, 3]))
+    expected = read_dicom(path).data
+    monkeypatch.setattr(_limits, "LAZY_BYTES", 64)
+    np.testing.assert_array_equal(read_dicom(path, lazy=True).data, expected)
 
 
 def test_no_identifier_is_kept(make_dicom):

@@ -193,6 +193,10 @@ def test_frame_time(planes):
     assert {plane.position for plane in found} == {None}
 
 
+def test_a_frame_time_of_zero_is_an_order(planes):
+    assert [plane.clocks["FrameTime"] for plane in planes(3, FrameTime="0")] == [0, 1, 2]
+
+
 def test_frame_time_vector_holds_steps(planes):
     found = planes(3, FrameTimeVector=[0, 40, 60], FrameTime="9")
     assert [plane.clocks["FrameTime"] for plane in found] == [0, 40, 100]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
@@ -71,6 +74,15 @@ def test_frame_count():
     assert frame_count(Dataset()) == 1
     assert frame_count(group(NumberOfFrames=None)) == 1
     assert frame_count(group(NumberOfFrames="12")) == 12
+
+
+def test_a_count_that_is_no_number():
+    path = Path(get_testdata_file("badVR.dcm", download=False))
+    with (
+        pytest.raises(ReadError, match=r"badVR\.dcm .*number of frames is not a whole number"),
+        decoding(path),
+    ):
+        frame_count(open_dicom(path))
 
 
 def test_groups_of_one_frame_of_all_and_of_classic_files():

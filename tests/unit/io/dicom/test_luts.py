@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
+import pydicom
 import pytest
+from pydicom.data import get_palette_files
 from pydicom.dataset import Dataset
+from pydicom.pixels import apply_color_lut
 
 from unetscope.io.dicom.luts import gray_table, palette, palette_dtype
 
@@ -145,3 +150,11 @@ def test_damaged_segments_end_soon(words, error, match):
     data = np.array(words, "<u2").tobytes()
     with pytest.raises(error, match=match):
         palette(color_luts([5, 0, 16], data, data, data, segmented=True), signed=False, little=True)
+
+
+@pytest.mark.parametrize("file", get_palette_files("*.dcm"), ids=lambda file: Path(file).stem)
+def test_palettes_of_the_standard(file):
+    # Spring, summer, fall and winter are segmented.
+    dataset, ramp = pydicom.dcmread(file), np.arange(256, dtype=np.uint8)
+    found = palette(dataset, signed=False, little=True)(ramp)
+    np.testing.assert_array_equal(found, apply_color_lut(ramp, dataset))

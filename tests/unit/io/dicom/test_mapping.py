@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 
 from unetscope.io.dicom.luts import Table
@@ -63,7 +65,10 @@ def test_every_frame_has_its_own_rescale():
         ({"RescaleType": "HU"}, "HU"),
         ({"RescaleType": "US"}, None),
         ({"Units": "BQML"}, "BQML"),
+        ({"RescaleType": "DOE^JOHN"}, None),
+        ({"RescaleType": "a name of somebody"}, None),
         ({"DoseGridScaling": 0.5, "DoseUnits": "GY"}, "GY"),
+        ({"RescaleType": "[hnsf'U]"}, "[hnsf'U]"),
     ],
 )
 def test_units(attributes, units):
@@ -115,3 +120,22 @@ def test_real_world_table():
 def test_mapping_is_found_once(monkeypatch):
     header = gray(RescaleSlope=2)
     assert mapping_of(header) is mapping_of(header)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    slope=st.one_of(st.integers(-300, 300).map(float), st.floats(-1e3, 1e3)),
+    intercept=st.one_of(st.integers(-(2**24), 2**24).map(float), st.floats(-1e6, 1e6)),
+    dtype=st.sampled_from([np.uint8, np.int8, np.uint16, np.int16, np.int32]),
+)
+def test_single_precision_is_used_only_where_it_is_exact(slope, intercept, dtype):
+    ends = np.iinfo(dtype)
+    stored = np.array([ends.min, ends.min + 1, 0, 1, 77, ends.max - 1, ends.max], dtype)
+    found = Line(slope, intercept)(stored).astype(np.float32)
+    expected = (stored.astype(np.float64) * slope + intercept).astype(np.float32)
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_common_rescales_are_reckoned_in_single_precision():
+    assert Line(1.0, -1024.0)(np.zeros(2, np.int16)).dtype == np.float32
+    assert Line(0.5, 0.0)(np.zeros(2, np.int16)).dtype == np.float64

@@ -34,7 +34,8 @@ def test_files_are_found_whatever_their_name(make_dicom, tmp_path, name):
 def test_what_a_header_says(make_dicom, tmp_path):
     make_dicom("a", PIXELS, SeriesInstanceUID="1.2", SeriesNumber=7)
     found = scan_folder(tmp_path).found[0]
-    assert (found.series, found.number, found.modality, found.matrix) == ("1.2", 7, "MR", None)
+    assert found.series == ("nobody", "1.2")
+    assert (found.number, found.modality, found.matrix) == (7, "MR", None)
     assert [plane.shape for plane in found.planes] == [(4, 6)]
 
 

@@ -163,6 +163,12 @@ def test_padding_of_a_label_map_is_background(make_segmentation):
     assert read_segmentation(path).channels == ("one", "two")
 
 
+def test_palette_of_a_label_map_is_for_the_display(make_segmentation):
+    stored = block((0, 1), value=3)
+    path = make_segmentation("a.dcm", [(0, 0, stored)], "LABELMAP", PhotometricInterpretation="PALETTE COLOR")
+    np.testing.assert_array_equal(read_segmentation_labels(path).data, stored)
+
+
 def test_label_map_with_an_undescribed_segment_is_refused(make_segmentation):
     path = make_segmentation("a.dcm", [(0, 0, block((0, 1), value=9))], "LABELMAP")
     with pytest.raises(InputError, match="segment 9, which it does not describe"):

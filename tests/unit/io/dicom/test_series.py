@@ -92,6 +92,28 @@ def test_without_uids_each_folder_is_a_series(make_series, tmp_path):
     assert [series.files[0].parent.name for series in find_series(tmp_path)] == ["a", "b"]
 
 
+def test_one_uid_for_two_patients_makes_two_series(make_series, tmp_path):
+    make_series([0, 1], "a", SeriesInstanceUID="1.2.3", PatientID="one")
+    make_series([0, 1], "b", SeriesInstanceUID="1.2.3", PatientID="two")
+    assert [series.shape for series in find_series(tmp_path)] == [(2, 4, 6)] * 2
+
+
+def test_the_stacks_of_one_file(make_dicom):
+    groups = []
+    for z, column in [(0, [0, 1, 0]), (2, [0, 1, 0]), (4, [0, 0, -1])]:
+        group, position, orientation = pydicom.Dataset(), pydicom.Dataset(), pydicom.Dataset()
+        position.ImagePositionPatient = [0, 0, z]
+        orientation.ImageOrientationPatient = [1, 0, 0, *column]
+        group.PlanePositionSequence, group.PlaneOrientationSequence = [position], [orientation]
+        groups.append(group)
+    pixels = np.arange(3, dtype=np.int16).repeat(24).reshape(3, 4, 6)
+    path = make_dicom("film", pixels, NumberOfFrames=3, PerFrameFunctionalGroupsSequence=groups)
+    with pytest.raises(InputError, match=r"film holds 2 stacks of frames that differ in orientation"):
+        read(path)
+    images = read_series(path)
+    assert [image.data[..., 0, 0].tolist() for image in images] == [[0, 1], 2]
+
+
 def test_a_series_that_is_no_stack_hides_no_other(make_series, tmp_path):
     make_series([0, 1, 5, 6], "bad", SeriesInstanceUID="1.2.3")
     make_series([0, 1], "good", SeriesInstanceUID="1.2.4")

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import imagecodecs
 import numpy as np
 import pytest
 from pydicom import Dataset, dcmread
-from pydicom.uid import JPEGLSLossless
 
 from unetscope.errors import InputError, ReadError
 from unetscope.io.dicom import mosaic
@@ -113,32 +111,6 @@ def test_optical_paths_in_color_are_refused(make_slide):
     path = make_slide("a.dcm", COLOR, OpticalPathSequence=paths(("a", "one"), ("b", "two")))
     with pytest.raises(InputError, match="2 optical paths in color"):
         read_slide(path)
-
-
-@pytest.mark.parametrize("offset_table", [True, False])
-def test_compressed_tiles_are_found_with_and_without_a_table(make_slide, offset_table):
-    path = make_slide(
-        "a.dcm", COLOR, encode=imagecodecs.jpegls_encode, syntax=JPEGLSLossless, offset_table=offset_table
-    )
-    np.testing.assert_array_equal(read_slide(path).data, np.moveaxis(COLOR[0], -1, 0))
-
-
-def test_extended_offset_table(make_slide):
-    path = make_slide(
-        "a.dcm", COLOR, encode=imagecodecs.jpegls_encode, syntax=JPEGLSLossless, offset_table=False
-    )
-    dataset = dcmread(path)
-    lengths = []
-    position = 8
-    while position < len(dataset.PixelData) and len(lengths) < 9:
-        length = int.from_bytes(dataset.PixelData[position + 4 : position + 8], "little")
-        lengths.append(length)
-        position += 8 + length
-    starts = np.cumsum([0, *(length + 8 for length in lengths)])[:-1]
-    dataset.ExtendedOffsetTable = np.array(starts, "<u8").tobytes()
-    dataset.ExtendedOffsetTableLengths = np.array(lengths, "<u8").tobytes()
-    dataset.save_as(path)
-    np.testing.assert_array_equal(read_slide(path).data, np.moveaxis(COLOR[0], -1, 0))
 
 
 def test_large_slides_decode_only_what_is_looked_at(make_slide, monkeypatch):

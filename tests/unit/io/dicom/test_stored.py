@@ -12,7 +12,13 @@ from hypothesis import strategies as st
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.pixels import pack_bits
-from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless, JPEGLSLossless, RLELossless
+from pydicom.uid import (
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGLSLossless,
+    RLELossless,
+)
 
 from unetscope.errors import ReadError
 from unetscope.io.dicom.decode import decoding, open_dicom
@@ -74,6 +80,22 @@ def test_single_bits_whose_frames_begin_within_a_byte(make_dicom):
     np.testing.assert_array_equal(stored_pixels(header, path, None), frames)
     for i, frame in enumerate(frames):
         np.testing.assert_array_equal(stored_pixels(header, path, i), frame)
+
+
+@pytest.mark.parametrize("header_only", [False, True])
+@pytest.mark.parametrize("vr", ["OB", "OW"])
+def test_single_bits_in_big_endian_words_and_bytes(make_dicom, vr, header_only):
+    bits = np.random.default_rng(0).integers(0, 2, (8, 10), dtype=np.uint8)
+    packed = np.frombuffer(np.packbits(bits.ravel(), bitorder="little"), "<u2" if vr == "OW" else np.uint8)
+    attributes = {"BitsAllocated": 1, "BitsStored": 1, "HighBit": 0, "syntax": ExplicitVRBigEndian}
+    path = make_dicom("a.dcm", bits, **attributes)
+    dataset = pydicom.dcmread(path)
+    dataset.add_new("PixelData", vr, packed.astype(packed.dtype.newbyteorder(">")).tobytes())
+    dataset.save_as(path)
+    np.testing.assert_array_equal(stored_pixels(open_dicom(path, header_only=header_only), path, None), bits)
+    path.write_bytes(path.read_bytes()[:-4])
+    with pytest.raises(ReadError, match=r"a\.dcm"), decoding(path):
+        stored_pixels(open_dicom(path, header_only=True), path, None)
 
 
 @pytest.mark.parametrize("header_only", [False, True])

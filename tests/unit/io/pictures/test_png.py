@@ -5,11 +5,12 @@ from __future__ import annotations
 import struct
 import zlib
 
+import imagecodecs
 import numpy as np
 import png
 import pytest
 
-from unetscope.io.pictures.png import PngHeader, read_png_header
+from unetscope.io.pictures.png import PngHeader, pixel_chunks, read_png_header
 
 
 def write_png(path, **options):
@@ -102,3 +103,14 @@ def test_missing_rows_are_noticed(tmp_path, depth, interlaced):
                 read_png_header(tmp_path / "a.png")
         else:
             assert read_png_header(tmp_path / "a.png").size == (8, 8)
+
+
+def test_only_pixels_go_to_libpng(tmp_path, capfd):
+    path = tmp_path / "a.png"
+    values = np.random.default_rng(0).integers(0, 255, (1300, 1200), dtype=np.uint8)
+    path.write_bytes(imagecodecs.png_encode(values))
+    whole = path.read_bytes()
+    extras = chunk(b"iCCP", b"x\0\0" + zlib.compress(b"nonsense")) + chunk(b"gAMA", b"abc")
+    path.write_bytes(whole[:33] + extras + whole[33:])
+    np.testing.assert_array_equal(imagecodecs.png_decode(pixel_chunks(path)), values)
+    assert capfd.readouterr() == ("", "")

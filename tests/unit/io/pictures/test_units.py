@@ -19,7 +19,7 @@ from unetscope.io.pictures.units import print_default, to_length
         (2, " Micron ", (2, "µm")),
         (2, "millimeter", (2, "mm")),
         (2, "inch", (50.8, "mm")),
-        (2e-6, "m", (0.002, "mm")),
+        (2e-6, "m", (2, "µm")),
     ],
 )
 def test_lengths(size, unit, length):

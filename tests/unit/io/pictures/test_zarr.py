@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import struct
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +153,26 @@ def test_many_small_chunks_are_read_together(tmp_path, monkeypatch):
     image = read(tmp_path / "a.zarr", lazy=True)
     assert image.data.npartitions <= 50
     np.testing.assert_array_equal(image.data, np.arange(4096).reshape(64, 64))
+
+
+def test_the_first_of_several_pyramids(tmp_path):
+    path = write_store(tmp_path / "a.zarr", VALUES[0, 0, 0], describe("yx", [1, 1]))
+    several = [describe("yx", [scale, scale], "micrometer") for scale in (2, 3)]
+    zarr.open_group(path, mode="a").attrs["multiscales"] = several
+    image = read(path)
+    assert image.spacing == (2, 2)
+    assert image.source.notes == ("It describes 2 pyramids, of which this is the first.",)
+
+
+def test_consolidated_metadata_are_not_believed(tmp_path):
+    path = write_store(tmp_path / "a.zarr", VALUES[0, 0, 0], describe("yx", [1, 1]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        zarr.consolidate_metadata(path)
+    lie = json.loads((path / ".zmetadata").read_text())
+    lie["metadata"]["0/.zarray"]["shape"] = [999_999_999, 5]
+    (path / ".zmetadata").write_text(json.dumps(lie))
+    np.testing.assert_array_equal(read(path).data, VALUES[0, 0, 0])
 
 
 def test_bits_become_zero_and_one(tmp_path, monkeypatch):

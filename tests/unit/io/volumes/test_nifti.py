@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -71,6 +72,26 @@ def test_a_header_with_its_pixels_beside(tmp_path):
     (tmp_path / "a.img").unlink()
     with pytest.raises(ReadError, match=r"a\.hdr is a header without its pixels; expected a\.img beside it"):
         read(path)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "anatomical.nii",
+        "example4d.nii.gz",
+        "example_nifti2.nii.gz",
+        "functional.nii",
+        "reoriented_anat_moved.nii",
+        "resampled_anat_moved.nii",
+        "standard.nii.gz",
+    ],
+)
+def test_real_files_as_nibabel_reads_them(name):
+    path = Path(nibabel.__file__).parent / "tests" / "data" / name
+    expected, image = nibabel.load(path), read(path)
+    np.testing.assert_allclose(image.data, np.asarray(expected.dataobj).T, rtol=1e-6)
+    to_ras = image.affine[:, [2, 1, 0, 3]] * [[-1], [-1], [1], [1]]
+    np.testing.assert_allclose(to_ras, expected.affine, atol=1e-6)
 
 
 @pytest.mark.parametrize(

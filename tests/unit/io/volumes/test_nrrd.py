@@ -13,6 +13,7 @@ import pytest
 from unetscope.errors import ReadError
 from unetscope.io import read
 from unetscope.io._limits import LAZY_BYTES
+from unetscope.io.grid import labels_on
 from unetscope.io.volumes import _stored
 from unetscope.io.volumes.nrrd import read_nrrd
 
@@ -383,3 +384,37 @@ def test_pynrrd_is_an_extra(tmp_path, monkeypatch):
 def test_no_names_from_the_header(tmp_path):
     path = make(tmp_path / "a.nrrd", keys=["content: Jane Doe", "patient:=Jane Doe"])
     assert "Jane" not in repr(read(path))
+
+
+# Sum of the values and place of the last pixel, as SimpleITK 2.5 gives them.
+REAL = {
+    "paramaps/pm-example-3slices-252x255": ((3, 252, 255), "i2", 115918069, (87.4829, 58.8804, 28.7590)),
+    "paramaps/pm-example-3slices-256x256": ((3, 256, 256), "i2", 115918069, (88.1708, 61.6533, 29.2507)),
+    "paramaps/pm-example-float": ((20, 256, 256), "f4", 714.2030689, (88.1261, 59.0452, 44.0217)),
+    "paramaps/pm-example": ((20, 256, 256), "i2", 714203068, (88.1261, 59.0452, 44.0217)),
+    "segmentations/23x38x3/nrrd/label": ((3, 38, 23), "i2", 322, (61.8649, 30.9188, -172.75)),
+    "segmentations/24x38x3/nrrd/label": ((3, 38, 24), "i2", 315, (62.5649, 30.9188, -172.75)),
+}
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_real_files_as_simpleitk_reads_them(real_data, name):
+    shape, kind, total, last = REAL[name]
+    image = read(real_data / "dicom-odd" / "dcmqi" / f"{name}.nrrd")
+    assert (image.data.shape, image.data.dtype, image.units) == (shape, np.dtype(kind), "mm")
+    assert image.data.sum(dtype=np.float64) == pytest.approx(total, rel=1e-9)
+    np.testing.assert_allclose(image.affine @ [*(n - 1 for n in shape), 1], [*last, 1], atol=1e-4)
+    assert image.source.notes == ()
+
+
+@pytest.mark.parametrize("name", ["23x38x3", "24x38x3"])
+def test_real_labels_lie_on_their_series_and_its_slices(real_data, name):
+    folder = real_data / "dicom-odd" / "dcmqi" / "segmentations" / name
+    labels = read(folder / "nrrd" / "label.nrrd")
+    put = labels_on(labels, read(folder / "image"))
+    np.testing.assert_array_equal(put.data, labels.data)
+    assert put.source.notes == ()
+    # The three files are numbered from the feet.
+    for index in range(3):
+        plane = labels_on(labels, read(folder / "image" / f"IMG000{index + 1}.dcm"))
+        np.testing.assert_array_equal(plane.data, labels.data[index])

@@ -59,6 +59,8 @@ def test_without_a_place_there_is_a_spacing_only(tmp_path):
     assert (header["sform_code"], header["qform_code"], header.get_xyzt_units()[0]) == (0, 0, "micron")
     assert header.get_zooms() == (1, 2, 3)
     assert (read(path).spacing, read(path).units) == ((3, 2, 1), "µm")
+    path = write_mask(tmp_path / "b.nii", np.ones((2, 3, 4), int), spacing=(3, 2, 1))
+    assert (read(path).spacing, read(path).units) == ((1, 1, 1), "pixel")
 
 
 def test_equal_labels_give_equal_files(tmp_path):

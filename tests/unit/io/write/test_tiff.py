@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import tifffile
 
-from unetscope.io import read
+from unetscope.errors import OutputError
+from unetscope.io import read, write_float, write_mask
 from unetscope.io.write.tiff import write_tiff
 
 RANDOM = np.random.default_rng(0)
@@ -55,3 +56,33 @@ def test_pixels_have_no_unit(tmp_path):
             write_tiff(tmp_path / name, np.zeros((3, 4), np.uint8), "YX", (2, 2), "pixel", overwrite=False)
         )
         assert (image.spacing, image.units) == ((1, 1), "pixel")
+
+
+def test_tiff_is_compressed_and_speaks_imagej(tmp_path):
+    write_mask(tmp_path / "a.tif", np.zeros((8, 256, 256), bool), spacing=(2, 0.5, 0.5), units="µm")
+    assert (tmp_path / "a.tif").stat().st_size < 20_000
+    with tifffile.TiffFile(tmp_path / "a.tif") as file:
+        assert (
+            file.imagej_metadata["slices"],
+            file.imagej_metadata["spacing"],
+            file.imagej_metadata["unit"],
+        ) == (8, 2, "um")
+
+
+@pytest.mark.parametrize("axes", ["YX", "CYX", "ZYX", "CZYX"])
+def test_float_round_trip(tmp_path, axes):
+    array = np.random.default_rng(0).random((2, 3, 4, 5)[4 - len(axes) :])
+    spacing = (3.0, 0.5, 0.25) if "Z" in axes else (0.5, 0.25)
+    path = write_float(tmp_path / "p.tif", array, axes=axes, spacing=spacing, units="mm")
+    image = read(path)
+    assert (image.axes, image.data.dtype, image.units) == (axes, np.float32, "mm")
+    assert image.spacing == pytest.approx(spacing)
+    np.testing.assert_array_equal(image.data, array.astype(np.float32))
+
+
+def test_float_needs_tiff_and_axes(tmp_path):
+    with pytest.raises(OutputError, match=r"p\.png cannot hold real numbers"):
+        write_float(tmp_path / "p.png", np.zeros((2, 2)), axes="YX")
+    for axes in ("ZYX", "SX"):
+        with pytest.raises(OutputError, match="axes"):
+            write_float(tmp_path / "p.tif", np.zeros((2, 2)), axes=axes)
