@@ -25,7 +25,7 @@ def demo(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run all tests, about a minute's worth."""
+    """Run all tests, about two minutes."""
     install(session, "test")
     # Two threads of torch in each of two workers fight for two cores.
     env = {"OMP_NUM_THREADS": "1"}

@@ -212,6 +212,10 @@ def test_nothing_written_or_said_names_the_patient(
     assert drawn
     assert len([path for path in out.rglob("*") if path.is_file()]) > 30
     assert leaks(out) == []
+    # A model is given away; the run folder has to find its images again and is not.
+    model = (run / "model.safetensors").read_bytes()
+    assert str(tmp_path).encode() not in model
+    assert b"SAMPLE-" not in model
 
 
 def test_images_do_not_name_the_patient(data: SimpleNamespace) -> None:

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
+from PIL import Image as Pillow
 
 from unetscope import api
 from unetscope.errors import InputError, ModelError, OutputError, RecipeError
@@ -197,6 +199,77 @@ def test_a_bad_recipe_is_noticed_before_anything_is_written(heart: SimpleNamespa
     with pytest.raises(RecipeError, match=r"network\.depth"):
         api.prepare_training(heart.training, tmp_path / "run", settings=["network.dept=2"])
     assert not (tmp_path / "run").exists()
+
+
+# --- masks of other kinds ---
+
+
+def test_color_coded_masks_are_trained_on_and_resumed(tiny: dict[str, int], tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for folder in ("images", "masks"):
+        (tmp_path / "data" / folder).mkdir(parents=True)
+    for i in range(4):
+        truth = np.zeros((32, 32, 3), np.uint8)
+        truth[4:20, 4 + i : 20 + i] = 255, 0, 0
+        truth[24:30] = 0, 0, 255
+        image = rng.normal(0, 9, (32, 32)) + 100 + 60 * (truth[..., 0] > 0) - 60 * (truth[..., 2] > 0)
+        Pillow.fromarray(image.astype(np.uint8)).save(tmp_path / f"data/images/{i}.png")
+        Pillow.fromarray(truth).save(tmp_path / f"data/masks/{i}.png")
+    examples, left_out = api.load_examples(tmp_path / "data")
+    assert left_out == ()
+    assert [np.unique(example.mask.data).tolist() for example in examples] == [[0, 1, 2]] * 4
+    run = api.train(tmp_path / "data", tmp_path / "run", settings=tiny, device="cpu")
+    assert api.load_model(run.path).values == (0, 1, 2)
+    assert run.data[0].reading == {"colors": {"#000000": 0, "#0000ff": 1, "#ff0000": 2}}
+    api.prepare_resume(run.path, device="cpu")
+    again = [read_mask(entry.mask, **entry.reading) for entry in run.data]
+    for before, after in zip(examples, again, strict=True):
+        np.testing.assert_array_equal(after.data, before.mask.data)
+
+
+def test_outlines_are_objects_where_the_recipe_numbers_them(tiny: dict[str, int], tmp_path: Path) -> None:
+    square = [2.0, 2, 10, 2, 10, 10, 2, 10]
+    entries, annotations = [], []
+    for i in range(4):
+        Pillow.fromarray(np.full((32, 32), i, np.uint8)).save(tmp_path / f"{i}.png")
+        entries.append({"id": i, "file_name": f"{i}.png", "height": 32, "width": 32})
+        for shift in (0, 8 + i):
+            outline = [[value + shift for value in square]]
+            annotations.append({"id": 1, "image_id": i, "category_id": 3, "segmentation": outline})
+    content = {"images": entries, "annotations": annotations, "categories": [{"id": 3, "name": "cell"}]}
+    (tmp_path / "coco.json").write_text(json.dumps(content))
+    labels = {}
+    for kind in ("binary", "instances"):
+        settings = tiny | {"target.kind": kind, "loss.kind": "bce"}
+        training = api.prepare_training(tmp_path, tmp_path / "runs" / kind, settings=settings, device="cpu")
+        api.prepare_resume(training.run.path, device="cpu")
+        entry = training.run.data[0]
+        mask = read_mask(entry.mask, on=read(entry.image), **entry.reading)
+        labels[kind] = np.unique(mask.data).tolist()
+    assert labels == {"binary": [0, 3], "instances": [0, 1, 2]}
+
+
+def test_images_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -> None:
+    for case in ("p1", "p2"):
+        (tmp_path / case).mkdir()
+        for name in ("image.tif", "label.tif"):
+            tifffile.imwrite(tmp_path / case / name, np.eye(8, dtype=np.uint8))
+    examples, _ = api.load_examples(tmp_path)
+    assert [(example.name, example.group) for example in examples] == [
+        ("p1/image.tif", "p1"),
+        ("p2/image.tif", "p2"),
+    ]
+
+
+def test_a_time_series_is_described_frame_by_frame() -> None:
+    labels = np.zeros((5, 32, 32), np.uint8)
+    labels[:, 4:12, 4:12] = 1
+    series = (Image(labels * 100.0, "TYX"), Image(labels, "TYX"))
+    facts = api.fingerprint([series, series])
+    frame = api.fingerprint([(Image(labels[0] * 100.0, "YX"), Image(labels[0], "YX"))] * 2)
+    assert facts.reach == frame.reach
+    assert facts.object_diameter == frame.object_diameter
+    assert facts.foreground == frame.foreground
 
 
 # --- resume ---

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -38,7 +39,8 @@ class Source:
     tags : mapping
         Other facts of the format that later steps need (no names, no identifiers of patients).
     files : tuple of Path
-        The files of a series, in the order of the slices and then of the time points; empty for one file.
+        The files of a series, those of the first time point first and in the order of its slices; empty for
+        one file.
     notes : tuple of str
         What a person should know about the image and no reason to refuse it, one sentence each.
     """
@@ -229,4 +231,14 @@ class Image:
         if axis == "Z" and self.affine is not None:
             part["affine"] = self.affine.copy()
             part["affine"][:, 3] += index * self.affine[:, 0]
-        return replace(self, **part)
+        return replace(self, source=replace(self.source, files=self._files_at(axis, index)), **part)
+
+    def _files_at(self, axis: str, index: int) -> tuple[Path, ...]:
+        """The files of one time point or slice, where each plane has a file of its own."""
+        counts = [self.data.shape[self.axes.index(a)] if a in self.axes else 1 for a in "TZ"]
+        files = self.source.files
+        if axis == "C" or len(files) != math.prod(counts):
+            return files
+        times, slices = np.indices(counts).reshape(2, -1)
+        kept = (times if axis == "T" else slices) == index
+        return tuple(file for file, keep in zip(files, kept, strict=True) if keep)

@@ -119,7 +119,7 @@ def take_fingerprint(pairs: Iterable[tuple[_Grid, _Grid]], *, groups: int) -> Fi
         )
     grids = np.array([facts.grid for facts in seen])
     diameters = np.concatenate([facts.diameters for facts in seen])
-    counted = [len(facts.diameters) for facts in seen[:_IMAGES_FOR_OBJECTS]]
+    counted = [len(facts.diameters) / facts.frames for facts in seen[:_IMAGES_FOR_OBJECTS]]
     return Fingerprint(
         images=len(seen),
         groups=groups,
@@ -143,8 +143,9 @@ def take_fingerprint(pairs: Iterable[tuple[_Grid, _Grid]], *, groups: int) -> Fi
 
 @dataclasses.dataclass(frozen=True)
 class _Facts:
-    """The same for one image."""
+    """The same for one image; pixels are counted per frame of a time series."""
 
+    frames: int
     channels: int
     gray_in_color: bool
     dtype: str
@@ -152,21 +153,23 @@ class _Facts:
     spacing: tuple[float, ...]
     units: str
     labels: tuple[int, ...]
-    foreground: int
+    foreground: float
     diameters: NDArray[np.float64]
     reach: tuple[float, ...]
-    extreme: int
+    extreme: float
     compact: bool
 
     @classmethod
     def of(cls, image: _Grid, mask: _Grid, *, with_objects: bool) -> _Facts:
         data = image.data
+        frames = mask.data.reshape(-1, *mask.grid)
         values = np.unique(mask.data)
-        positive = values[values > 0]
-        sizes = _object_sizes(mask.data) if with_objects else np.zeros(0)
+        numbers = sum(np.count_nonzero(np.unique(frame) > 0) for frame in frames) if with_objects else 0
+        sizes = np.concatenate([_object_sizes(frame) for frame in frames if with_objects] or [np.zeros(0)])
         power = 1 / len(image.grid)
         unit_ball = np.pi / 4 if len(image.grid) == 2 else np.pi / 6
         return cls(
+            frames=len(frames),
             channels=data.shape[image.axes.index("C")] if "C" in image.axes else 1,
             gray_in_color=image.is_rgb and _channels_equal(data, image.axes),
             dtype=str(data.dtype),
@@ -174,11 +177,11 @@ class _Facts:
             spacing=image.spacing,
             units=image.units,
             labels=tuple(int(value) for value in values),
-            foreground=int((mask.data != 0).sum()),
+            foreground=int((mask.data != 0).sum()) / len(frames),
             diameters=(sizes / unit_ball) ** power,
-            reach=tuple(_reach(mask.data, axis) for axis in range(mask.data.ndim)),
-            extreme=_count_extreme(data, image.axes, mask.data != 0),
-            compact=with_objects and len(sizes) <= 1.5 * len(positive),
+            reach=tuple(_reach(frames, axis) for axis in range(1, frames.ndim)),
+            extreme=_count_extreme(data, image.axes, mask.data != 0) / len(frames),
+            compact=with_objects and len(sizes) <= 1.5 * numbers,
         )
 
 

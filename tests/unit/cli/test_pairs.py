@@ -22,7 +22,7 @@ def painted(tmp_path: Path) -> Path:
         (tmp_path / "data" / folder).mkdir(parents=True)
     mask = np.full((8, 8, 3), 255, np.uint8)
     mask[:2] = 255, 0, 0
-    for image, name in (("a_1", "a_1"), ("a_2", "a_2"), ("a_3", "a-3")):
+    for image, name in (("scan_1", "scan_1"), ("scan_2", "scan_2"), ("scan_3", "scan-3")):
         Pillow.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / "data/images" / f"{image}.png")
         Pillow.fromarray(mask).save(tmp_path / "data/masks" / f"{name}.png")
     return tmp_path / "data"
@@ -43,7 +43,7 @@ def test_problems_and_suggestions_are_told(painted: Path, unetscope: Call) -> No
     assert code == 3
     assert "2 pairs in 2 groups, 0 usable." in out
     assert "none of them is black" in out
-    assert "images/a_3.png: no mask has its name; did you mean masks/a-3.png?" in out
+    assert "images/scan_3.png: no mask has its name; did you mean masks/scan-3.png?" in out
     assert "no image has a usable mask" in err
 
 

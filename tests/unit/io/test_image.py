@@ -161,5 +161,20 @@ def test_loading_leaves_the_coarser_copies():
 
 
 def test_an_affine_is_a_matrix_of_four_by_four():
-    with pytest.raises(InputError, match="a.tif has an affine of shape \\(3, 3\\)"):
+    with pytest.raises(InputError, match=r"a\.tif has an affine of shape \(3, 3\)"):
         Image(zeros("YX"), "YX", source=NAMED, affine=np.eye(3))
+
+
+@pytest.mark.parametrize(
+    ("axis", "kept"),
+    [("T", "4567"), ("Z", "15"), ("C", "01234567")],
+)
+def test_a_part_of_a_series_lies_in_its_own_files(axis, kept):
+    files = tuple(map(Path, "01234567"))
+    image = replace(placed(), source=replace(NAMED, files=files))
+    assert image.take(axis, 1).source.files == tuple(map(Path, kept))
+
+
+def test_a_part_of_a_file_of_many_frames_lies_in_that_file():
+    image = replace(placed(), source=replace(NAMED, files=(Path("a"), Path("b"))))
+    assert image.take("T", 1).source.files == (Path("a"), Path("b"))

@@ -222,7 +222,7 @@ def _values(header: Dataset, segments: dict[int, str]) -> dict[int, int]:
         except KeyError:
             continue
         # Where the encoding does not say what private attributes are, they are bytes.
-        value = int.from_bytes(kept, "little") if isinstance(kept, bytes) else int(kept)
+        value = int.from_bytes(kept[:4], "little") if isinstance(kept, bytes) else int(kept)
         values[int(item.SegmentNumber)] = value
     return values
 

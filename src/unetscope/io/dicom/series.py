@@ -10,7 +10,7 @@ from unetscope.errors import InputError, ReadError
 from unetscope.io.dicom.arrange import Arrangement, arrange
 from unetscope.io.dicom.dicomdir import files_of, is_dicomdir
 from unetscope.io.dicom.plane import Plane
-from unetscope.io.dicom.scan import Found, scan_files, scan_folder
+from unetscope.io.dicom.scan import Found, Scan, scan_files, scan_folder
 from unetscope.io.dicom.split import split_stacks
 from unetscope.io.dicom.stack import read_stack
 from unetscope.io.image import Image
@@ -72,8 +72,9 @@ class Series:
     @property
     def spacing(self) -> tuple[float, ...]:
         """Distances along the spatial axes in mm; empty where unknown before the pixels are read."""
-        known = self.arrangement is not None and self.arrangement.units == "mm"
-        return self.arrangement.spacing if self.arrangement is not None and known else ()
+        if self.arrangement is None or self.arrangement.units != "mm":
+            return ()
+        return self.arrangement.spacing
 
     @property
     def label(self) -> str:
@@ -89,11 +90,9 @@ class Series:
         if self.matrix is not None:
             return f"slide of {plane}"
         clock = self.arrangement.clock if self.arrangement else None
-        stack = (
-            [_counted(lengths["T"], clock if clock in _NOT_TIME else "time point")] if "T" in lengths else []
-        )
-        stack += [_counted(lengths["Z"], "slice")] if "Z" in lengths else []
-        return (" × ".join(stack) + " of " if stack else "") + plane + (" in color" if "C" in lengths else "")
+        nouns = {"T": clock if clock in _NOT_TIME else "time point", "Z": "slice"}
+        stack = " × ".join(_counted(lengths[axis], noun) for axis, noun in nouns.items() if axis in lengths)
+        return (f"{stack} of " if stack else "") + plane + (" in color" if "C" in lengths else "")
 
     def read(self, *, lazy: bool = False) -> Image:
         """Read the pixels.
@@ -145,24 +144,31 @@ def find_series(path: Path) -> list[Series]:
     InputError
         If there are too many files.
     """
+    scan = _scan(path)
+    groups: dict[Hashable, list[Found]] = {}
+    for found in scan.found:
+        groups.setdefault(_series_of(found), []).append(found)
+    series = [one for group in groups.values() for one in _stacks(group)]
+    if scan.damaged:
+        series.append(Series(tuple(scan.damaged), "damaged", error=_summary(scan.damaged)))
+    return series
+
+
+def _scan(path: Path) -> Scan:
     if path.is_file():
         files = files_of(path) if is_dicomdir(path) else [path]
         scan = scan_files(files, files)
     else:
         scan = scan_folder(path)
-    if not scan.found and scan.damaged:
-        raise next(iter(scan.damaged.values()))
-    if not scan.found:
-        raise ReadError(
-            f"{path} holds no DICOM images",
-            expected="the files of a DICOM series",
-            fix="give another folder, or one image file",
-        )
-    groups: dict[Hashable, list[Found]] = {}
-    for found in scan.found:
-        groups.setdefault(_series_of(found), []).append(found)
-    series = [one for group in groups.values() for one in _stacks(group)]
-    return [*series, _damaged(scan.damaged)] if scan.damaged else series
+    if scan.found:
+        return scan
+    if scan.damaged:
+        raise _summary(scan.damaged)
+    raise ReadError(
+        f"{path} holds no DICOM images",
+        expected="the files of a DICOM series",
+        fix="give another folder, or one image file",
+    )
 
 
 def _series_of(found: Found) -> Hashable:
@@ -200,15 +206,16 @@ def _stack(planes: list[Plane], found: Found, notes: tuple[str, ...]) -> Series:
     return Series(files, found.modality, found.number, arrangement)
 
 
-def _damaged(damaged: dict[Path, ReadError]) -> Series:
+def _summary(damaged: dict[Path, ReadError]) -> ReadError:
+    """One sentence for all files that cannot be read."""
     error = next(iter(damaged.values()))
-    if len(damaged) > 1:
-        error = ReadError(
-            f"{len(damaged)} files cannot be read, the first because {error.found}",
-            expected=error.expected,
-            fix=error.fix,
-        )
-    return Series(tuple(damaged), "damaged", error=error)
+    if len(damaged) == 1:
+        return error
+    return ReadError(
+        f"{len(damaged)} files cannot be read, the first because {error.found}",
+        expected=error.expected,
+        fix=error.fix,
+    )
 
 
 def _counted(count: int, noun: str) -> str:

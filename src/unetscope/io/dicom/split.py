@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+import math
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -12,6 +13,7 @@ from unetscope.io.dicom.plane import Plane
 
 __all__ = ["depths_of", "group_by_depth", "is_placed", "same_place_mm", "split_stacks"]
 
+_Facts = tuple[float, ...]
 _Part = Callable[[list[Plane]], list[list[Plane]]]
 
 _SAME_PLACE = 0.05  # of a pixel
@@ -88,18 +90,30 @@ def _by_key(key: Callable[[Plane], Hashable]) -> _Part:
     return part
 
 
-def _by_likeness(alike: Callable[[Plane, Plane], bool]) -> _Part:
+def _by_likeness(facts: Callable[[Plane], _Facts | None], tolerance: float) -> _Part:
     def part(planes: list[Plane]) -> list[list[Plane]]:
-        groups: list[list[Plane]] = []
-        for plane in planes:
-            home = next((group for group in groups if alike(group[0], plane)), None)
-            if home is None:
-                groups.append([plane])
-            else:
-                home.append(plane)
-        return groups
+        homes = _homes(dict.fromkeys(map(facts, planes)), tolerance)
+        return _by_key(lambda plane: homes[facts(plane)])(planes)
 
     return part
+
+
+def _homes(facts: Iterable[_Facts | None], tolerance: float) -> dict[_Facts | None, int]:
+    """Number the groups of facts that differ by less than the tolerance from the first of their group."""
+    known = [fact for fact in facts if fact is not None]
+    homes: dict[_Facts | None, int] = {None: -1}
+    table, left = np.array(known, float), np.ones(len(known), bool)
+    while left.any():
+        first = int(left.argmax())
+        alike = left & (np.abs(table - table[first]) < tolerance).all(axis=1)
+        homes.update((known[i], first) for i in np.flatnonzero(alike))
+        left &= ~alike
+    return homes
+
+
+def _relative(plane: Plane) -> _Facts | None:
+    """Spacing such that equal ratios are equal differences."""
+    return None if plane.spacing is None else tuple(map(math.log, plane.spacing))
 
 
 def _is_localizer(plane: Plane) -> bool:
@@ -108,18 +122,6 @@ def _is_localizer(plane: Plane) -> bool:
 
 def _dot(one: Sequence[float], other: Sequence[float]) -> float:
     return sum(a * b for a, b in zip(one, other, strict=True))
-
-
-def _same_orientation(one: Plane, other: Plane) -> bool:
-    if one.orientation is None or other.orientation is None:
-        return True
-    return all(abs(a - b) < _SAME_DIRECTION for a, b in zip(one.orientation, other.orientation, strict=True))
-
-
-def _same_spacing(one: Plane, other: Plane) -> bool:
-    if one.spacing is None or other.spacing is None:
-        return one.spacing == other.spacing
-    return all(abs(a - b) < _SAME_SPACING * a for a, b in zip(one.spacing, other.spacing, strict=True))
 
 
 def _by_image_type(planes: list[Plane]) -> list[list[Plane]]:
@@ -136,7 +138,7 @@ _DIFFERENCES: dict[str, _Part] = {
     "size or kind of pixels": _by_key(lambda plane: (plane.kind, plane.shape, plane.color)),
     "being a localizer": _by_key(_is_localizer),
     "having a position": _by_key(is_placed),
-    "orientation": _by_likeness(_same_orientation),
-    "pixel spacing": _by_likeness(_same_spacing),
+    "orientation": _by_likeness(lambda plane: plane.orientation, _SAME_DIRECTION),
+    "pixel spacing": _by_likeness(_relative, _SAME_SPACING),
     "image type": _by_image_type,
 }

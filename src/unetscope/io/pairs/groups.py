@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from unetscope.errors import InputError
+from unetscope.io._files import SUFFIXES, bare_name, suffix_of
 from unetscope.io.image import Image
 
 __all__ = ["GroupRule", "group_rule"]
@@ -40,11 +41,13 @@ def group_rule(group: str) -> GroupRule:
 
 
 def _by_file(path: Path, case: str, image: Image | None) -> str:  # noqa: ARG001
-    return f"{case}/{path.stem}" if case else path.stem
+    # Folders and files named by numbers with points have no suffix to take away.
+    name = bare_name(path) if suffix_of(path) in SUFFIXES else path.name
+    return f"{case}/{name}" if case else name
 
 
 def _by_patient_case_or_file(path: Path, case: str, image: Image | None) -> str:
-    return (image and image.source.group) or case or path.stem
+    return (image and image.source.group) or case or _by_file(path, case, image)
 
 
 def _by_patient(path: Path, case: str, image: Image | None) -> str:

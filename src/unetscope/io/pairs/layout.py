@@ -103,7 +103,7 @@ def find_places(folder: Path, masks: Path | None) -> list[Place]:
     """
     content = look_into(folder)
     if masks is not None:
-        if not masks.is_file():
+        if not (masks.is_file() and masks.suffix.lower() == ".json"):
             _listing(masks)
         return [Place(folder, (masks,))]
     if place := _two_folders(folder, content):

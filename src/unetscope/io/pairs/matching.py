@@ -235,14 +235,14 @@ class _Matching:
         key = next((key for key in mask_keys(stem) if self.index.get(key)), None)
         images = self.index[key] if key else []
         if key and key[0] == "channel" and len(images) > 1:
+            self._leave(mask, f"its image lies in {len(images)} files, one per channel")
             for image in images:
                 if self.claims.pop(image, None) is not None:
                     self.result.images.append(image)
                     self._leave(image, f"one of {len(images)} files with the channels of {key[1]}: join them")
-            self._leave(mask, f"its image lies in {len(images)} files, one per channel")
             return
         for image in images:
-            self.claims[image].append((mask, reason))
+            self.claims.get(image, []).append((mask, reason))
         if not images:
             self.orphans.append(mask)
 
@@ -276,9 +276,11 @@ class _Matching:
             if len([image for image in images if not image.is_dir()]) > 1:
                 images = [self._joined_slices()]
             for image in images:
-                self.claims[image].append((mask, "refers to the image"))
+                self.claims.get(image, []).append((mask, "refers to the image"))
             if not images:
                 self._leave(mask, "refers to none of these images")
+            elif not any(image in self.claims for image in images):
+                self._leave(mask, "refers to a part of a series that has another mask")
 
     def _joined_slices(self) -> Path:
         """Take the slices of the folder as the one series that a segmentation covers."""

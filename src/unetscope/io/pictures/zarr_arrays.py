@@ -51,7 +51,7 @@ def check_array(path: Path, array: zarr.Array[Any]) -> None:
         )
     if 0 in array.shape:
         raise ValueError("it holds no pixels")
-    # Only Zarr 2 has filters, and only there may one of them be a pickle.
+    # Only in Zarr 2 may a codec be a pickle; zarr 3.1 refuses it by itself, earlier ones open it.
     filters = getattr(array.metadata, "filters", None) or ()
     codecs = [*filters, getattr(array.metadata, "compressor", None)]
     if any(getattr(codec, "codec_id", "") == "pickle" for codec in codecs):

@@ -154,7 +154,7 @@ def _stored(path: Path, header: Mapping[str, Any], axes: str, end: int) -> Store
     encoding = header["encoding"]
     if code is None or encoding not in _COMPRESSIONS.keys() | _TEXTS:
         raise ReadError(
-            f"{path.name} holds values of type {header['type']} in the encoding {encoding}",
+            f"{path.name} holds values of type {header['type'][:40]} in the encoding {encoding[:40]}",
             expected="integers or real numbers, raw, gzip, bzip2 or text",
             fix="save it again, for example with 3D Slicer",
         )

@@ -215,7 +215,14 @@ def _built(
 
 def _save(path: Path, segmentation: Segmentation, header: Dataset, temporary: Path) -> None:
     """Write the object with patient and study of its images, word for word: viewers find them by these."""
-    if "PlaneOrientationSequence" not in segmentation.SharedFunctionalGroupsSequence[0]:
+    shared = segmentation.SharedFunctionalGroupsSequence[0]
+    measures = shared.get("PixelMeasuresSequence")
+    if measures and "PixelSpacing" not in measures[0]:
+        del shared.PixelMeasuresSequence
+    elif measures and "SliceThickness" not in measures[0]:
+        # highdicom itself reads no measures without it, empty or not.
+        measures[0].SliceThickness = None
+    if "PlaneOrientationSequence" not in shared:
         # Must be there where the patient's coordinates are not, and may be empty (PS3.3 C.7.6.1).
         segmentation.PatientOrientation = header.get("PatientOrientation") or ""
     try:

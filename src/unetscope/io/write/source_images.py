@@ -155,26 +155,29 @@ def _require_whole_slide(labels: Image, path: Path, header: Dataset) -> None:
 def _planes_under(labels: Image, planes: Sequence[Plane]) -> list[Plane]:
     """Find the plane of the images under each slice of the labels."""
     slices = labels.grid[0] if "Z" in labels.axes else 1
-    if len(planes) == slices == 1 and planes[0].shape == labels.grid[-2:]:
-        return list(planes)
-    if labels.affine is None or any(plane.position is None for plane in planes):
+    if labels.affine is None or not all(_is_placed(plane) for plane in planes):
+        if len(planes) == slices == 1 and planes[0].shape == labels.grid[-2:]:
+            return list(planes)
         raise OutputError(
             f"{labels.name} does not say where its {len(planes)} planes lie",
             expected="images with their position and orientation",
             fix="write .tif or .nrrd",
         )
     positions = np.array([plane.position for plane in planes])
-    pixel = np.linalg.norm(labels.affine[:3, 1:3], axis=0)
+    reach = max(_SAME_PLACE * np.linalg.norm(labels.affine[:3, 1:3], axis=0).min(), _ROUNDING_MM)
     found = []
     for z in range(slices):
         corner = labels.affine[:3, 3] + z * labels.affine[:3, 0]
         distances = np.linalg.norm(positions - corner, axis=1)
-        reach = max(_SAME_PLACE * pixel.min(), _ROUNDING_MM)
-        near = [plane for plane, distance in zip(planes, distances, strict=True) if distance <= reach]
+        near = [planes[i] for i in np.flatnonzero(distances <= reach).tolist()]
         _require_one_file(labels, z, near)
         _require_same_lattice(labels, near[0])
         found.append(near[0])
     return found
+
+
+def _is_placed(plane: Plane) -> bool:
+    return None not in (plane.position, plane.orientation, plane.spacing)
 
 
 def _require_one_file(labels: Image, z: int, near: Sequence[Plane]) -> None:
@@ -191,12 +194,14 @@ def _require_one_file(labels: Image, z: int, near: Sequence[Plane]) -> None:
 
 def _require_same_lattice(labels: Image, plane: Plane) -> None:
     assert labels.affine is not None
+    assert plane.spacing is not None
+    assert plane.orientation is not None
     steps = labels.affine[:3, 1:3]
     lengths = np.linalg.norm(steps, axis=0)
     down, across = (steps / lengths).T
-    orientation = np.reshape(plane.orientation or np.zeros(6), (2, 3))
+    orientation = np.reshape(plane.orientation, (2, 3))
     turned = abs(np.array([across, down]) - orientation / np.linalg.norm(orientation, axis=1, keepdims=True))
-    stretched = abs(lengths / np.array(plane.spacing or (np.inf, np.inf)) - 1)
+    stretched = abs(lengths / plane.spacing - 1)
     if plane.shape != labels.grid[-2:] or turned.max() > _SAME_DIRECTION or stretched.max() > _SAME_SPACING:
         raise OutputError(
             f"the labels of {labels.name} do not lie on the pixels of {plane.path.name}",
@@ -241,12 +246,12 @@ def _described(header: Dataset, planes: Sequence[Plane], place: Dataset) -> Data
     image = _identity(header)
     image.update(place)
     image.NumberOfFrames = len(planes)
+    shared = _group("PixelMeasures", place, *_MEASURES)
+    image.SharedFunctionalGroupsSequence = [shared]
     if planes[0].position is None:
         return image
     image.ImagePositionPatient = list(planes[0].position)
-    shared = _group("PlaneOrientation", place, "ImageOrientationPatient")
-    shared.update(_group("PixelMeasures", place, *_MEASURES))
-    image.SharedFunctionalGroupsSequence = [shared]
+    shared.update(_group("PlaneOrientation", place, "ImageOrientationPatient"))
     frames = []
     for plane in planes:
         position = Dataset()
@@ -258,8 +263,6 @@ def _described(header: Dataset, planes: Sequence[Plane], place: Dataset) -> Data
 
 def _group(name: str, values: Dataset, *attributes: str) -> Dataset:
     item, group = Dataset(), Dataset()
-    for attribute in attributes:
-        if attribute in values:
-            item.add(values[attribute])
+    item.update({values[attribute].tag: values[attribute] for attribute in attributes if attribute in values})
     setattr(group, f"{name}Sequence", [item])
     return group

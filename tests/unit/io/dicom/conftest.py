@@ -74,8 +74,8 @@ def make_segmentation(tmp_path: Path) -> MakeObject:
             if kind != "LABELMAP":
                 one.update(group("SegmentIdentification", ReferencedSegmentNumber=segment))
             if place is not None:
-                place = [3, 4, place] if np.isscalar(place) else place
-                one.update(group("PlanePosition", ImagePositionPatient=list(place)))
+                position = [3, 4, place] if np.isscalar(place) else list(place)
+                one.update(group("PlanePosition", ImagePositionPatient=position))
             per_frame.append(one)
         described = [item(SegmentNumber=i, SegmentLabel=label) for i, label in enumerate(names, 1)]
         packed = np.packbits(pixels.ravel(), bitorder="little") if bits == 1 else pixels
@@ -110,7 +110,7 @@ def make_segmentation(tmp_path: Path) -> MakeObject:
 
 @pytest.fixture
 def make_slide(tmp_path: Path) -> MakeObject:
-    """Write a slide cut into tiles: ``make_slide(name, pixels, tile)``; `pixels` (rows, columns[, 3]) per plane.
+    """Write a slide cut into tiles: ``make_slide(name, planes, tile)``, each plane (rows, columns[, 3]).
 
     With `places`, a sequence of (plane, row, column) counted from 0, it is sparse and has these tiles only.
     With `encode`, tiles are compressed by it to the transfer syntax `syntax`.
@@ -120,6 +120,7 @@ def make_slide(tmp_path: Path) -> MakeObject:
         name: str,
         planes: Sequence[Any],
         tile: tuple[int, int] = (4, 6),
+        *,
         places: Sequence[tuple[int, int, int]] | None = None,
         encode: Callable[[Any], bytes] | None = None,
         syntax: str = ExplicitVRLittleEndian,

@@ -304,3 +304,11 @@ def test_image_types_are_parted_where_each_covers_all_positions():
     assert [len(group) for group, _ in split_stacks(magnitude + phase)] == [3, 3]
     # One slice was derived in another way: no reason to tear the stack apart.
     assert len(split_stacks([*magnitude[:2], phase[2]])) == 1
+
+
+def test_thousands_of_orientations():
+    angles = np.linspace(0, np.pi, 5000)
+    turned = [(np.cos(a), np.sin(a), 0.0, 0.0, 0.0, 1.0) for a in angles]
+    stacks = split_stacks([plane(f"{i}", orientation=each) for i, each in enumerate(turned)])
+    # Neighbors differ by less than the tolerance, every second one is a group of its own.
+    assert 1000 < len(stacks) < 5000

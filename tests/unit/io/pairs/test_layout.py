@@ -78,8 +78,8 @@ def test_a_folder_per_case(save):
     ]
     assert [pair.group for pair in pairing.pairs] == ["p2", "p10"]
     assert {pair.group for pair in find_pairs(folder, group="file").pairs} == {
-        "p2/image.nii",
-        "p10/image.nii",
+        "p2/image",
+        "p10/image",
     }
     assert list_images(folder) == [folder / case / "image.nii.gz" for case in ("p2", "p10")]
 
@@ -245,6 +245,31 @@ def test_a_segmentation_belongs_to_the_series_it_refers_to(real_data, tmp_path, 
     _, mask = pairing.read(pairing.pairs[0])
     expected = read(source / "nrrd/label.nrrd")
     assert np.count_nonzero(mask.data) == np.count_nonzero(expected.data)
+
+
+def test_two_segmentations_of_a_series_are_named(real_data, tmp_path, reasons):
+    source = real_data / "dicom-odd/dcmqi/segmentations/24x38x3"
+    shutil.copytree(source / "image", tmp_path / "p1")
+    for name in ("one.dcm", "two.dcm"):
+        shutil.copy(source / "seg/label.seg", tmp_path / "p1" / name)
+    pairing = find_pairs(tmp_path / "p1")
+    assert pairing.pairs == ()
+    assert reasons(pairing)["p1"] == "several masks fit: p1/one.dcm and p1/two.dcm"
+
+
+def test_series_in_folders_named_by_identifiers_are_groups_of_their_own(make_series, tmp_path):
+    for name in ("1.2.840.1", "1.2.840.2"):
+        nifti_of(
+            make_series([0.0, 1.0], f"images/{name}", PatientID=None),
+            tmp_path / f"masks/{name}.nii.gz",
+            np.ones((2, 4, 6), np.uint8),
+        )
+    assert [pair.group for pair in find_pairs(tmp_path).pairs] == ["1.2.840.1", "1.2.840.2"]
+
+
+def test_a_mask_file_is_no_folder_of_masks(save):
+    with pytest.raises(InputError, match=r"m\.png is not a folder"):
+        find_pairs(save("images/a.png", "m.png") / "images", save() / "m.png")
 
 
 def test_a_segmentation_of_other_images_stays_alone(real_data, make_dicom, tmp_path, reasons):

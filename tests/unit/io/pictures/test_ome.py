@@ -71,8 +71,9 @@ def test_ome_companion_file(tmp_path):
         read(tmp_path / "a.tif")
 
 
-def test_entities_are_never_expanded(tmp_path):
-    bomb = '<!DOCTYPE x [<!ENTITY a "ha"><!ENTITY b "&a;&a;">]><OME>&b;</OME>'
+@pytest.mark.parametrize("name", ["OME", "DataObject"])
+def test_entities_are_never_expanded(tmp_path, name):
+    bomb = f'<!DOCTYPE x [<!ENTITY a "ha"><!ENTITY b "&a;&a;">]><{name}>&b;</{name}>'
     tifffile.imwrite(tmp_path / "a.tif", np.zeros((4, 5), np.uint8), description=bomb, metadata=None)
     with pytest.raises(ReadError, match="its XML declares entities"):
         read(tmp_path / "a.tif")

@@ -50,15 +50,17 @@ def test_pages_beyond_patience_are_refused(tmp_path, monkeypatch):
                 read(tmp_path / "a.tif")
 
 
-@pytest.mark.parametrize("keep", [0.3, 0.6, 0.9])
-def test_a_stack_that_lost_pages_is_refused(tmp_path, keep, capfd):
+@pytest.mark.parametrize("lost", [1, 2, 5])
+def test_a_stack_that_lost_pages_is_refused(tmp_path, lost, capfd):
     """A reader that stops at the first missing page gives a shorter stack, without a word."""
     with tifffile.TiffWriter(tmp_path / "a.tif") as writer:
         for i in range(10):
             writer.write(GREY + np.uint8(i), contiguous=False, metadata=None)
+    with tifffile.TiffFile(tmp_path / "a.tif") as file:
+        end = file.pages[10 - lost].offset
     whole = (tmp_path / "a.tif").read_bytes()
-    (tmp_path / "a.tif").write_bytes(whole[: int(keep * len(whole))])
-    with pytest.raises(ReadError, match=r"^a\.tif cannot be read"):
+    (tmp_path / "a.tif").write_bytes(whole[:end])
+    with pytest.raises(ReadError, match=r"^a\.tif cannot be read as a TIFF image .invalid page offset"):
         read(tmp_path / "a.tif")
     assert capfd.readouterr() == ("", "")
 

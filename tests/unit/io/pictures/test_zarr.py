@@ -170,7 +170,7 @@ def test_consolidated_metadata_are_not_believed(tmp_path):
         warnings.simplefilter("ignore")
         zarr.consolidate_metadata(path)
     lie = json.loads((path / ".zmetadata").read_text())
-    lie["metadata"]["0/.zarray"]["shape"] = [999_999_999, 5]
+    lie["metadata"]["0/.zarray"]["shape"] = [3, 5]
     (path / ".zmetadata").write_text(json.dumps(lie))
     np.testing.assert_array_equal(read(path).data, VALUES[0, 0, 0])
 

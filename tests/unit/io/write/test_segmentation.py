@@ -14,7 +14,13 @@ import numpy as np
 import pytest
 from PIL import Image as Picture
 from pydicom import dcmread
-from pydicom.uid import CTImageStorage, MRImageStorage, SecondaryCaptureImageStorage, generate_uid
+from pydicom.uid import (
+    CTImageStorage,
+    MRImageStorage,
+    SecondaryCaptureImageStorage,
+    UltrasoundMultiFrameImageStorage,
+    generate_uid,
+)
 
 from unetscope.errors import OutputError
 from unetscope.io import Image, read
@@ -172,19 +178,24 @@ def test_slide(real_data, tmp_path):
     assert (found.spacing, found.origin) == (image.spacing, image.origin)
 
 
-def test_image_without_a_place(make_source, tmp_path):
-    image = read(
-        make_source(
-            "a.dcm",
-            SOPClassUID=SecondaryCaptureImageStorage,
-            ImagePositionPatient=None,
-            ImageOrientationPatient=None,
-            FrameOfReferenceUID=None,
-        )
-    )
+NOWHERE = {"ImagePositionPatient": None, "ImageOrientationPatient": None, "FrameOfReferenceUID": None}
+
+
+@pytest.mark.parametrize("spacing", [[0.5, 0.25], None])
+@pytest.mark.parametrize("kind", [SecondaryCaptureImageStorage, UltrasoundMultiFrameImageStorage])
+def test_image_without_a_place(make_source, tmp_path, kind, spacing):
+    image = read(make_source("a.dcm", SOPClassUID=kind, PixelSpacing=spacing, SliceThickness=None, **NOWHERE))
     assert image.affine is None
-    found = assert_comes_back(written(tmp_path, labels_like(image)), labels_like(image))
-    assert (found.spacing, found.affine) == (image.spacing, None)
+    path = written(tmp_path, labels_like(image))
+    assert highdicom.seg.segread(path).number_of_segments == 3
+    found = assert_comes_back(path, labels_like(image))
+    assert (found.spacing, found.units, found.affine) == (image.spacing, image.units, None)
+
+
+def test_images_that_must_have_a_place_and_have_none_are_refused(make_source, tmp_path):
+    labels = labels_like(read(make_source("a.dcm", **NOWHERE)))
+    with pytest.raises(OutputError, match="Frame Of Reference"):
+        written(tmp_path, labels)
 
 
 @pytest.mark.filterwarnings("ignore:Invalid value for VR DA")
@@ -244,6 +255,13 @@ def stretched(image: Image) -> Image:
     return replace(labels, affine=labels.affine @ np.diag([1, 2, 2, 1.0]))
 
 
+def upside_down(image: Image) -> Image:
+    labels = labels_like(image)
+    turn = np.diag([1.0, -1, 1, 1])
+    turn[1, 3] = labels.grid[1] - 1
+    return replace(labels, affine=labels.affine @ turn)
+
+
 def cut(image: Image) -> Image:
     labels = labels_like(image)
     return replace(labels, data=labels.data[:, :5])
@@ -265,6 +283,7 @@ def gone(image: Image) -> Image:
         (fractions, "of type float64"),
         (moved, "slice 0 .* lies on none of the images"),
         (stretched, "do not lie on the pixels"),
+        (upside_down, "lies on none of the images"),
         (cut, "do not lie on the pixels"),
         (a_picture, "was not read from DICOM"),
         (gone, r"gone\.dcm does not exist"),
@@ -325,10 +344,12 @@ def test_highdicom_reads_the_same(make_stack, tmp_path):
 
 @pytest.mark.skipif(shutil.which("dciodvfy") is None, reason="dciodvfy (dicom3tools) is not installed")
 def test_dciodvfy_finds_no_error(make_stack, make_source, tmp_path):
-    capture = {"ImagePositionPatient": None, "ImageOrientationPatient": None, "FrameOfReferenceUID": None}
     images = {
         "stack": make_stack(SOPClassUID=CTImageStorage),
-        "capture": read(make_source("a.dcm", SOPClassUID=SecondaryCaptureImageStorage, **capture)),
+        "capture": read(make_source("a.dcm", SOPClassUID=SecondaryCaptureImageStorage, **NOWHERE)),
+        "echo": read(
+            make_source("b.dcm", SOPClassUID=UltrasoundMultiFrameImageStorage, PixelSpacing=None, **NOWHERE)
+        ),
     }
     for name, image in images.items():
         labels = labels_like(image)
@@ -371,10 +392,9 @@ def test_ventricles_of_the_real_images(real_data, tmp_path):
 def test_one_time_point_of_the_real_series(real_data, tmp_path):
     image = find_series(real_data / "dicom-series")[0].read()
     one = image.take("T", 3)
-    count = one.grid[0]
-    one = replace(one, source=replace(one.source, files=image.source.files[3 * count : 4 * count]))
     labels = one.with_data((one.data > 200).astype(np.uint8))
     found = assert_comes_back(written(tmp_path, labels), labels)
     np.testing.assert_allclose(found.affine, labels.affine, atol=1e-3)
+    everywhere = replace(labels, source=image.source)
     with pytest.raises(OutputError, match="lies on 20 images at once"):
-        write_segmentation(tmp_path / "b.dcm", image.take("T", 3).with_data(labels.data))
+        write_segmentation(tmp_path / "b.dcm", everywhere)
