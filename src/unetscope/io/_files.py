@@ -20,8 +20,10 @@ __all__ = [
     "StrPath",
     "bare_name",
     "canonical",
+    "exists",
     "is_folder",
     "is_image_file",
+    "is_store",
     "kind_by_name",
     "kind_of",
     "reading",
@@ -88,12 +90,10 @@ def kind_of(path: Path) -> str:
     ReadError
         If the file is missing, empty, not readable, or of another kind.
     """
-    with reading(path, "an image"):
-        exists = path.exists()
-    if not exists:
+    if not exists(path):
         raise ReadError(f"{path} does not exist", expected=KINDS, fix="check the path")
     if path.is_dir():
-        if any((path / name).is_file() for name in _ZARR_FILES):
+        if is_store(path):
             return "zarr"
         raise ReadError(f"{path} is a folder", expected=KINDS, fix="name one of its files")
     if not path.is_file():
@@ -113,6 +113,11 @@ def kind_of(path: Path) -> str:
             fix="convert it to one of these",
         )
     return kind
+
+
+def is_store(path: Path) -> bool:
+    """Whether a folder is a Zarr store, whatever its name."""
+    return any((path / name).is_file() for name in _ZARR_FILES)
 
 
 def _recognize(head: bytes) -> str | None:
@@ -144,6 +149,14 @@ def is_folder(path: Path) -> bool:
     """Whether there is a folder of this name; also of one that is too long for any."""
     try:
         return path.is_dir()
+    except OSError:
+        return False
+
+
+def exists(path: Path) -> bool:
+    """Whether there is something of this name; also of one that is too long for any."""
+    try:
+        return path.exists()
     except OSError:
         return False
 

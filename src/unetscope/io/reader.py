@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unetscope.errors import InputError, ReadError
-from unetscope.io._files import KINDS, StrPath, is_folder, kind_of
+from unetscope.io._files import KINDS, StrPath, is_folder, is_store, kind_of
 from unetscope.io.image import Image
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def read(path: StrPath, *, lazy: bool = False) -> Image:
         If the folder holds several series, or one that is no regular stack.
     """
     path = Path(path)
-    if is_folder(path) and not _is_store(path):
+    if is_folder(path) and not is_store(path):
         return _read_one_series(path, lazy=lazy)
     kind = kind_of(path)
     if kind == "zip":
@@ -96,13 +96,6 @@ def find_series(folder: StrPath) -> list[Series]:
     from unetscope.io.dicom import series
 
     return series.find_series(Path(folder))
-
-
-def _is_store(folder: Path) -> bool:
-    try:
-        return kind_of(folder) == "zarr"
-    except ReadError:
-        return False
 
 
 def _is_dicomdir(path: Path) -> bool:

@@ -396,6 +396,13 @@ def test_a_lazy_image_of_absurd_size(compression: str | None, tmp_path: Path) ->
         read(path, lazy=True)
 
 
+def test_geojson_of_a_kind_that_is_no_word(tmp_path: Path) -> None:
+    folder = write(make_seed("geojson"), tmp_path)
+    path = folder / "a.geojson"
+    path.write_text(path.read_text().replace('"MultiPolygon"', "[]"))
+    assert [pair.image.name for pair in find_pairs(folder).pairs] == ["a.png"]
+
+
 def test_nifti_scaled_beyond_all_numbers(tmp_path: Path) -> None:
     content = bytearray(make_seed("nifti-2")["a.nii"])
     struct.pack_into("<2d", content, 176, 1e300, 1e300)

@@ -100,8 +100,10 @@ def _leaves(part: str) -> bool:
 
 
 def _outside(path: Path, name: str) -> ReadError:
+    # In damaged files other elements run into the name, those of the patient among them.
+    plain = len(name) <= _LONGEST and name.isprintable()
     return ReadError(
-        f"{path.name} refers to {name!r}, which is no file in its own folder",
+        f"{path.name} refers to {repr(name) if plain else 'a name'}, which is no file in its own folder",
         expected="files of the same disc",
         fix="read the folder itself if you trust the disc",
     )

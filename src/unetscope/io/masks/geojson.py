@@ -114,7 +114,7 @@ def _geometries(path: Path, feature: dict[str, Any]) -> Iterator[dict[str, Any]]
 
 def _polygons(path: Path, geometry: dict[str, Any]) -> list[list[NDArray[np.float64]]]:
     kind, found = geometry.get("type"), geometry.get("coordinates")
-    if kind not in _PARTS:
+    if not isinstance(kind, str) or kind not in _PARTS:
         return []
     polygons = [found] if kind == "Polygon" else found
     if not isinstance(polygons, list) or not all(isinstance(rings, list) and rings for rings in polygons):

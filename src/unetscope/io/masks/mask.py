@@ -139,11 +139,7 @@ def as_labels(image: Image, colors: Colors | None = None) -> Image:
     """
     if image.is_rgb and colors:
         return labels_from_colors(image, as_colors(colors))
-    if "C" in image.axes and "segments" in image.source.tags:
-        from unetscope.io.masks.layers import flatten_layers
-
-        image = flatten_layers(image)
-    elif "C" in image.axes:
+    if "C" in image.axes:
         image = _one_channel(image)
     return replace(image, data=_whole_numbers(image.data, image.name))
 

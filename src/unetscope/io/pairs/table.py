@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from unetscope.errors import InputError, OutputError
-from unetscope.io._files import StrPath, reading
+from unetscope.io._files import StrPath, exists, reading
 from unetscope.io.image import Image
 from unetscope.io.masks import read_mask
 from unetscope.io.masks.colors import Color, color_name, parse_color
@@ -234,7 +234,7 @@ def read_table(path: Path) -> Table:
         cells = [{name: _unguarded(row[name] or "") for name in _COLUMNS if name in columns} for row in table]
     if not {"image", "mask"} <= set(columns):
         raise InputError(
-            f"{path.name} has the columns {', '.join(columns) or 'of an empty file'}",
+            f"{path.name} has the columns {', '.join(columns)[:200] or 'of an empty file'}",
             expected="a table with the columns image and mask",
             fix="add or rename the columns",
         )
@@ -304,7 +304,7 @@ def _mapping(path: Path, column: str, text: str) -> dict[str, int]:
 def _named(folder: Path, cell: str) -> Path:
     """The file that a cell names; blanks around the name are nobody's wish unless the file has them."""
     exact = folder / cell
-    return exact if exact.exists() else folder / cell.strip()
+    return exact if exists(exact) else folder / cell.strip()
 
 
 def _guarded(cell: str) -> str:

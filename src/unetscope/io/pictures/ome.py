@@ -7,7 +7,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from unetscope.errors import ReadError
-from unetscope.io.pictures.units import to_length
+from unetscope.io._units import to_length
 
 __all__ = [
     "NAMESPACE",

@@ -18,9 +18,9 @@ from PIL.PngImagePlugin import PngImageFile
 from unetscope.errors import ReadError
 from unetscope.io._files import canonical, kind_of, reading
 from unetscope.io._limits import DEFLATE, require_memory
+from unetscope.io._units import print_default
 from unetscope.io.image import Image, Source
 from unetscope.io.pictures.png import pixel_chunks, read_png_header
-from unetscope.io.pictures.units import print_default
 
 __all__ = ["read_picture"]
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import tifffile
 
+from unetscope.io._units import print_default, to_length
 from unetscope.io.pictures.ome import NAMESPACE, kept_axes, ome_images, root_of
-from unetscope.io.pictures.units import print_default, to_length
 
 __all__ = ["TiffFacts", "facts_of"]
 

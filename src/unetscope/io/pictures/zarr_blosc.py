@@ -7,9 +7,9 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
-import numcodecs  # type: ignore[import-untyped]
+import numcodecs
 import zarr
-from numcodecs.compat import ensure_contiguous_ndarray  # type: ignore[import-untyped]
+from numcodecs.compat import ensure_contiguous_ndarray
 from zarr.codecs import BloscCodec, ShardingCodec
 
 __all__ = ["with_checked_blosc"]

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from unetscope.errors import ReadError
+from unetscope.io._units import to_length
 from unetscope.io.image import AXES
-from unetscope.io.pictures.units import to_length
 
 __all__ = ["ZarrGrid", "grid_of"]
 

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from unetscope.errors import ReadError
 from unetscope.io._files import canonical, reading
 from unetscope.io._limits import require_memory
+from unetscope.io._units import to_length
 from unetscope.io.grid import geometry_of, is_regular
 from unetscope.io.image import Image, Source
-from unetscope.io.pictures.units import to_length
 from unetscope.io.volumes._stored import DAMAGE, Stored, missing_library
 
 __all__ = ["read_nrrd"]

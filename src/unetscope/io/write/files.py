@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from unetscope.errors import OutputError, ReadError
-from unetscope.io._files import StrPath, kind_of
+from unetscope.errors import OutputError
+from unetscope.io._files import StrPath, is_store
 
 __all__ = ["atomic", "atomic_folder", "output_folder", "to_plain", "write_csv", "write_json", "write_text"]
 
@@ -83,7 +83,7 @@ def atomic_folder(path: StrPath, *, overwrite: bool = False) -> Iterator[Path]:
         If there is something that may not be replaced, or the system refuses to write.
     """
     path = Path(path)
-    if path.is_symlink() or (path.exists() and not _is_store(path)):
+    if path.is_symlink() or (path.exists() and not is_store(path)):
         raise OutputError(
             f"{path} exists and is no Zarr store", expected="a new name", fix="choose another name"
         )
@@ -117,13 +117,6 @@ def _refuse_existing(path: Path, *, overwrite: bool) -> None:
             expected="a new name",
             fix="choose another name, or pass --overwrite (overwrite=True)",
         )
-
-
-def _is_store(path: Path) -> bool:
-    try:
-        return kind_of(path) == "zarr"
-    except ReadError:
-        return False
 
 
 def _cannot_write(path: Path, error: OSError) -> OutputError:

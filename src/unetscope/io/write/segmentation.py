@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import colorsys
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from unetscope.errors import OutputError
 from unetscope.io._files import StrPath
 from unetscope.io.dicom.segmentation import LABEL_VALUE
 from unetscope.io.image import Image
+from unetscope.io.write.colors import color_of
 from unetscope.io.write.files import atomic
 from unetscope.io.write.source_images import SourceImages, source_images
 
@@ -31,7 +31,6 @@ _SERIES_NUMBER = 1000
 _FIX = "write .nrrd or .nii.gz, which need no images"
 _MOST_SEGMENTS = 65535
 _MOST_CHARACTERS = 64
-_NEXT_HUE = 0.618034
 _PATIENT_AND_STUDY = (
     "PatientName",
     "PatientID",
@@ -159,7 +158,6 @@ def _described(path: Path, number: int, value: int, names: Mapping[int, str]) ->
             expected=f"at most {_MOST_CHARACTERS} characters without backslashes",
             fix="shorten it",
         )
-    color = colorsys.hsv_to_rgb((number - 1) * _NEXT_HUE % 1, 0.7, 0.9)
     segment = SegmentDescription(
         segment_number=number,
         segment_label=name,
@@ -169,7 +167,7 @@ def _described(path: Path, number: int, value: int, names: Mapping[int, str]) ->
         algorithm_identification=AlgorithmIdentificationSequence(
             "UNetScope", codes.DCM.ArtificialIntelligence, __version__
         ),
-        display_color=CIELabColor.from_rgb(*(round(255 * part) for part in color)),
+        display_color=CIELabColor.from_rgb(*(round(255 * part) for part in color_of(number - 1))),
     )
     if value != number:
         group, creator, element = LABEL_VALUE

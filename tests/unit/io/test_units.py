@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from unetscope.io.pictures.units import print_default, to_length
+from unetscope.io._units import print_default, to_length
 
 
 @pytest.mark.parametrize(
