@@ -1,4 +1,4 @@
-"""All tasks of the project: ``nox -s demo``, ``tests``, ``lint``, ``bench``."""
+"""All tasks of the project: ``nox -s demo``, ``tests``, ``lint``, ``bench``, ``fuzz``."""
 
 from __future__ import annotations
 
@@ -40,6 +40,14 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "format", "--check", ".")
     session.run("mypy")
     session.run("lint-imports")
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """Read thousands of damaged files, within bounds of time and memory; writes benchmarks/results/fuzz.json."""
+    install(session, "test")
+    arguments = session.posargs or ["--files", "20000", "--out", "benchmarks/results/fuzz.json"]
+    session.run("python", "benchmarks/fuzz.py", *arguments)
 
 
 @nox.session

@@ -6,7 +6,8 @@ where 2 GB are free, a sentence that is not plain or names the patient, and a fi
     python benchmarks/fuzz.py --files 20000 --out benchmarks/results/fuzz.json
     python benchmarks/fuzz.py --only 1234 --keep /tmp/case    # one case again, kept to look at
 
-Case number i of a seed is always the same, so a finding is reported by its number.
+A finding is reported by the number of its case, which stays the same but for dates and fresh UIDs in a few
+of the files that the cases begin as.
 """
 
 from __future__ import annotations

@@ -395,3 +395,17 @@ def test_as_many_predictions_as_masks() -> None:
     mask = labels([[0, 1], [0, 0]])
     with pytest.raises(InputError, match="2 predictions and 1 masks"):
         api.evaluate([mask, mask], [mask])
+
+
+def test_time_series_are_scored_point_by_point() -> None:
+    labels = np.zeros((2, 4, 4), np.uint8)
+    labels[:, 1:3, 1:3] = 1
+    report = api.evaluate([Image(labels, "TYX")], [Image(labels, "TYX")], names=["a"])
+    assert [score.name for score in report.scores] == ["a, time 1", "a, time 2"]
+    assert report.mean["dice"] == 1
+
+
+def test_time_series_of_different_lengths_are_refused() -> None:
+    labels = np.ones((3, 4, 4), np.uint8)
+    with pytest.raises(InputError, match="a has 3 time points and its prediction 2; expected equally many"):
+        api.evaluate([Image(labels[:2], "TYX")], [Image(labels, "TYX")], names=["a"])

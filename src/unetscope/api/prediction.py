@@ -118,7 +118,7 @@ def evaluate(
     names: Sequence[str] | None = None,
     target: Target | None = None,
 ) -> Report:
-    """Score predictions against the truth, image by image.
+    """Score predictions against the truth, image by image, and time point by time point.
 
     Parameters
     ----------
@@ -140,21 +140,35 @@ def evaluate(
             f"there are {len(predicted)} predictions and {len(truth)} masks",
             expected="one mask per prediction",
         )
+    names = [image.name for image in truth] if names is None else names
+    rows = [row for one in zip(names, truth, predicted, strict=True) for row in _time_points(*one)]
     target = Target(kind="multiclass") if target is None else target
-    pairs = [(_truth(t, target), _predicted(p, target)) for t, p in zip(truth, predicted, strict=True)]
+    pairs = [(_truth(t, target), _predicted(p, target)) for _, t, p in rows]
     occurring = sorted(
         {int(v) for pair in pairs for labels in pair for v in np.unique(labels)} - {target.ignore}
     )
     in_truth = {int(v) for labels, _ in pairs for v in np.unique(labels)} - {0, target.ignore}
     # With several classes, an image that holds only one of them is still scored by that class.
     classes = occurring if len(in_truth) > 1 else None
-    names = [image.name for image in truth] if names is None else names
     return Report(
         tuple(
             score_image(name, t, p, classes=classes, spacing=on.spacing, units=on.units, ignore=target.ignore)
-            for name, (t, p), on in zip(names, pairs, predicted, strict=True)
+            for (name, _, on), (t, p) in zip(rows, pairs, strict=True)
         )
     )
+
+
+def _time_points(name: str, truth: Image, predicted: Image) -> list[tuple[str, Image, Image]]:
+    """Name the points of a time series; one row for anything else."""
+    points = truth.time_points(), predicted.time_points()
+    if len(points[0]) != len(points[1]):
+        raise InputError(
+            f"{name} has {len(points[0])} time points and its prediction {len(points[1])}",
+            expected="equally many",
+            fix="compare a series with the masks of all its time points",
+        )
+    names = [name] if "T" not in truth.axes else [f"{name}, time {i + 1}" for i in range(len(points[0]))]
+    return list(zip(names, *points, strict=True))
 
 
 def _check_threshold(threshold: float | None, model: Model) -> None:

@@ -92,13 +92,16 @@ def _time_points(
     predicted: Path, truth: Path, entry: dict[str, Any] | None
 ) -> Iterator[tuple[str, Image, Image, Image | None]]:
     """Name, prediction, truth and image of a pair of files, one after the other for a time series."""
-    labels, mask, image = _on_grid(read_mask(predicted), entry), read_mask(truth), _source_image(entry)
-    if "T" not in labels.axes or labels.axes != mask.axes or len(labels.data) != len(mask.data):
+    labels, image = _on_grid(read_mask(predicted), entry), _source_image(entry)
+    mask = read_mask(truth, on=labels)
+    series = [labels.time_points(), mask.time_points(), [None] if image is None else image.time_points()]
+    counts = [len(points) for points in series]
+    if counts[0] == 1 or counts[0] != counts[1]:
         yield predicted.name, labels, mask, image
         return
-    for i in range(len(labels.data)):
-        shown = image.take("T", i) if image is not None and "T" in image.axes else None
-        yield f"{predicted.name}, time {i + 1}", labels.take("T", i), mask.take("T", i), shown
+    shown = series[2] if counts[2] == counts[0] else [None] * counts[0]
+    for i, points in enumerate(zip(*series[:2], shown, strict=True), start=1):
+        yield f"{predicted.name}, time {i}", *points
 
 
 def _on_grid(labels: Image, entry: dict[str, Any] | None) -> Image:

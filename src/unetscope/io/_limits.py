@@ -37,6 +37,7 @@ _UNKNOWN_MEMORY = 8 * 2**30
 _SYSTEM_MEMORY = Path("/proc/meminfo")
 _CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
 _CONTAINER_USED = Path("/sys/fs/cgroup/memory.current")
+_CONTAINER_PARTS = Path("/sys/fs/cgroup/memory.stat")
 
 
 def is_large(shape: Sequence[int], dtype: DTypeLike) -> bool:
@@ -116,8 +117,11 @@ def available_memory() -> int:
     try:
         # A container may take less than its machine has; "max" means that it may not.
         limit = int(_CONTAINER_LIMIT.read_text(encoding="ascii"))
-        return max(0, min(free, limit - int(_CONTAINER_USED.read_text(encoding="ascii"))))
-    except (OSError, ValueError):
+        used = int(_CONTAINER_USED.read_text(encoding="ascii"))
+        # What is used counts files that are only kept because nobody needs their place.
+        parts = dict(line.split() for line in _CONTAINER_PARTS.read_text(encoding="ascii").splitlines())
+        return max(0, min(free, limit - used + int(parts["inactive_file"])))
+    except (OSError, ValueError, KeyError):
         return free
 
 

@@ -206,6 +206,10 @@ class Image:
         """The same image with its pixels in memory, without the coarser copies."""
         return replace(self, data=np.asarray(self.data), levels=())
 
+    def time_points(self) -> list[Image]:
+        """The images of a time series one by one, or this image alone."""
+        return [self.take("T", i) for i in range(len(self.data))] if "T" in self.axes else [self]
+
     def take(self, axis: str, index: int) -> Image:
         """One time point, one channel or one slice, at its own place.
 

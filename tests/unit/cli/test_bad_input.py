@@ -134,7 +134,7 @@ def test_images_with_other_channels(data: Path, trained: Path, refused: Call, tm
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        (shrink_mask, "shapes (32, 32) and (16, 16)"),
+        (shrink_mask, "the image has 16 by 16 pixels and the mask 32 by 32"),
         (color_mask, "colo"),
         (lambda data: (data / "masks" / "a.png").write_bytes(b""), "a.png is empty"),
         (lambda data: (data / "masks" / "a.png").rename(data / "masks" / "b.png"), "same name"),

@@ -140,7 +140,7 @@ def image_name(pairing: Any) -> str:
 
 @pytest.mark.parametrize("name", ["x" * 300, "a\0b.png", "a" * 5000])
 def test_names_that_no_system_has(name: str, tmp_path: Path) -> None:
-    for reader in (read, read_mask, find_pairs):
+    for reader in (read, read_mask, find_pairs, find_series):
         with pytest.raises(InputError):
             reader(tmp_path / name)
 

@@ -75,7 +75,7 @@ def system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder in place of the system's own files about memory."""
     if sys.platform == "win32":
         pytest.skip("Windows tells by a function")
-    for name in ("_SYSTEM_MEMORY", "_CONTAINER_LIMIT", "_CONTAINER_USED"):
+    for name in ("_SYSTEM_MEMORY", "_CONTAINER_LIMIT", "_CONTAINER_USED", "_CONTAINER_PARTS"):
         monkeypatch.setattr(_limits, name, tmp_path / name)
     (tmp_path / "_SYSTEM_MEMORY").write_text("MemTotal: 900 kB\nMemAvailable:   500 kB\n")
     return tmp_path
@@ -92,7 +92,8 @@ def test_linux_tells_what_is_free(system: Path) -> None:
 def test_a_container_may_take_less_than_its_machine_has(system: Path) -> None:
     (system / "_CONTAINER_LIMIT").write_text("3000\n")
     (system / "_CONTAINER_USED").write_text("1000\n")
-    assert available_memory() == 2000
+    (system / "_CONTAINER_PARTS").write_text("anon 700\nfile 300\ninactive_file 200\n")
+    assert available_memory() == 2200
     (system / "_CONTAINER_USED").write_text("3500\n")
     assert available_memory() == 0
 

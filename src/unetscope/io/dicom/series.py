@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from unetscope.errors import InputError, ReadError
+from unetscope.io._files import exists
 from unetscope.io.dicom.arrange import Arrangement, arrange
 from unetscope.io.dicom.dicomdir import files_of, is_dicomdir
 from unetscope.io.dicom.plane import Plane
@@ -155,7 +156,7 @@ def find_series(path: Path) -> list[Series]:
 
 
 def _scan(path: Path) -> Scan:
-    if path.is_file():
+    if exists(path) and path.is_file():
         files = files_of(path) if is_dicomdir(path) else [path]
         scan = scan_files(files, files)
     else:

@@ -160,6 +160,15 @@ def placed_on(mask: Image, image: Image) -> Image:
             expected="labels for every time point of the image",
             fix="save both as one series, or both as single images",
         )
+    unplaced = mask.affine is None or image.affine is None
+    # A plane is a stack of one slice.
+    if unplaced and (1, *mask.grid)[-3:] != (1, *image.grid)[-3:]:
+        sizes = [" by ".join(map(str, one.grid)) for one in (image, mask)]
+        raise InputError(
+            f"the image has {sizes[0]} pixels and the mask {sizes[1]} ({mask.name})",
+            expected="equal grids, or files that both know their place in the patient",
+            fix="save the mask on the grid of the image",
+        )
     if mask.affine is None and image.spatial_axes == "YX":
         # Pictures never know their place. Only of a stack is it worth a note that order alone decided.
         return replace(labels_on(mask, replace(image, affine=None)), affine=image.affine)

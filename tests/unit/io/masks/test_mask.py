@@ -123,8 +123,14 @@ def test_a_mask_takes_the_place_of_its_image(tmp_path, make_dicom):
 
 def test_a_mask_of_another_grid_is_refused(tmp_path):
     Pillow.fromarray(LABELS).save(tmp_path / "a.png")
-    with pytest.raises(InputError, match=r"a\.png has 2 × 3 pixels and the array 3 × 2"):
+    with pytest.raises(InputError, match=r"the image has 3 by 2 pixels and the mask 2 by 3 \(a\.png\)"):
         read_mask(tmp_path / "a.png", on=Image(LABELS.T, "YX"))
+
+
+def test_a_plane_is_a_stack_of_one_slice(tmp_path):
+    Pillow.fromarray(LABELS).save(tmp_path / "a.png")
+    mask = read_mask(tmp_path / "a.png", on=Image(LABELS[None], "ZYX"))
+    assert (mask.axes, mask.data.shape) == ("ZYX", (1, 2, 3))
 
 
 def test_a_nifti_mask_is_turned_onto_its_series(tmp_path, make_series):

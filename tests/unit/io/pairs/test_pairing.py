@@ -139,7 +139,7 @@ def test_problems_are_told_in_words(save):
     pairing = find_pairs(folder)
     problems = {pair.image.stem: " ".join(pair.problems) for pair in pairing.pairs}
     assert problems["good"] == ""
-    assert "size_mask.png has 4 × 4 pixels and size.png 3 × 5" in problems["size"]
+    assert "the image has 3 by 5 pixels and the mask 4 by 4 (size_mask.png)" in problems["size"]
     assert problems["nan"] == "2 pixels of the image are no finite numbers"
     assert "the masks hold 16 colors" in problems["color"]
     assert "cut.png cannot be read" in problems["cut"]
@@ -171,7 +171,9 @@ def test_nothing_to_learn_from(save):
     ):
         find_pairs(folder).check()
     save("a_mask.png", pixels=np.zeros((5, 4), np.uint8))
-    with pytest.raises(InputError, match=r"found 1 pairs.*first: a\.png: a_mask\.png has 5 × 4 pixels"):
+    with pytest.raises(
+        InputError, match=r"found 1 pairs.*first: a\.png: the image has 4 by 4 pixels and the mask 5 by 4"
+    ):
         find_pairs(folder).check()
 
 
