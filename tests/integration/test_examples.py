@@ -28,7 +28,7 @@ def run(name: str, *arguments: str | Path, cwd: Path) -> str:
 
 def test_all_examples_are_tested() -> None:
     names = {path.name for path in EXAMPLES.glob("*.py")}
-    assert names == {"train_and_predict.py", "from_arrays.py", "read_dicom.py"}
+    assert names == {"convert_labels.py", "from_arrays.py", "read_dicom.py", "train_and_predict.py"}
 
 
 def test_train_and_predict(tmp_path: Path) -> None:
@@ -42,6 +42,11 @@ def test_from_arrays(tmp_path: Path) -> None:
     assert "new image" in out
     labels = read_mask(tmp_path / "results" / "labels.tif")
     assert (labels.data.shape, labels.spacing, labels.units) == ((64, 64), (0.5, 0.5), "µm")
+
+
+def test_convert_labels(tmp_path: Path) -> None:
+    out = run("convert_labels.py", cwd=tmp_path)
+    assert out.count("read again: the same labels on 128 × 128 pixels") == 5
 
 
 def test_read_dicom(tmp_path: Path) -> None:

@@ -184,6 +184,35 @@ def test_every_format_keeps_labels_and_grid(
     np.testing.assert_allclose(np.multiply(labels.spacing, in_mm), expected.spacing, rtol=1e-4)
 
 
+def test_segmentation_objects_are_compared_by_name(
+    heart: SimpleNamespace, trained: Path, tmp_path: Path
+) -> None:
+    predict_all(trained, heart.test, tmp_path / "png", threshold=0.1)
+    predict_all(trained, heart.test, tmp_path / "dicom", file_format="dicom", threshold=0.1)
+    expected = compare_folders(tmp_path / "png", heart.truth)
+    comparison = compare_folders(tmp_path / "dicom", heart.truth)
+    assert comparison.names == ("SAMPLE-B_0001.dcm", "SAMPLE-B_0003.dcm")
+    assert [score.dice for score in comparison.report.scores] == [
+        score.dice for score in expected.report.scores
+    ]
+    assert all(image is not None for image in comparison.images)
+
+
+def test_files_of_a_series_become_one_result(samples: Path, trained: Path, tmp_path: Path) -> None:
+    (entry,) = predict_all(trained, samples / "heart" / "test", tmp_path / "out", series=True)
+    assert entry["labels"] == "test.tif"
+    labels = read_mask(tmp_path / "out" / "test.tif")
+    assert (labels.axes, labels.data.shape) == ("TZYX", (2, 8, 128, 128))
+    image = read(samples / "heart" / "test")
+    expected = api.predict(trained, image.take("T", 1)).labels.data
+    np.testing.assert_array_equal(labels.data[1], expected)
+
+
+def test_each_of_several_series_has_its_result(samples: Path, trained: Path, tmp_path: Path) -> None:
+    index = predict_all(trained, samples / "heart" / "training", tmp_path / "out", series=True)
+    assert [entry["labels"] for entry in index] == ["training_1.tif", "training_2.tif"]
+
+
 def test_a_format_that_nobody_knows_is_refused(heart: SimpleNamespace, trained: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="the format is 'gif'; expected auto, png, tiff"):
         predict_all(trained, heart.test, tmp_path / "out", file_format="gif")

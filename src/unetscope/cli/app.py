@@ -348,6 +348,7 @@ def predict(
     /,
     *,
     out: Path,
+    series: Flag = False,
     format_: Annotated[str, Parameter(name="--format")] = "auto",
     probabilities: Flag = False,
     threshold: float | None = None,
@@ -363,6 +364,8 @@ def predict(
         The folder that `train` wrote, or a model.safetensors file.
     images
         An image, or a folder of images.
+    series
+        Take the DICOM files of the folder as series: one result for each, not for each file.
     out
         Folder for the results: one mask per image, and predictions.json about all of them.
     format_
@@ -381,6 +384,7 @@ def predict(
             model,
             images,
             out,
+            series=series,
             file_format=format_,
             probabilities=probabilities,
             threshold=threshold,

@@ -112,7 +112,7 @@ def _on_grid(labels: Image, entry: dict[str, Any] | None) -> Image:
 
 
 def _source_image(entry: dict[str, Any] | None) -> Image | None:
-    if entry is None or not Path(entry["image"]).is_file():
+    if entry is None or not Path(entry["image"]).exists():
         return None
     try:
         return read(Path(entry["image"]))

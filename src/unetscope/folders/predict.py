@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +17,11 @@ from unetscope.folders.index import INDEX, PredictedFile, read_index
 from unetscope.io import (
     Image,
     bare_name,
+    find_series,
+    kind_by_name,
     list_images,
     output_folder,
     read,
-    read_series,
     write_float,
     write_json,
     write_mask,
@@ -40,12 +42,15 @@ FORMATS = {
 }
 """Formats of label files, and how their names end."""
 
+_Job = tuple[str, Path, Callable[[], Image]]
+
 
 def predict_files(
     model: Path,
     source: Path,
     out: Path,
     *,
+    series: bool = False,
     file_format: str = "auto",
     probabilities: bool = False,
     threshold: float | None = None,
@@ -59,8 +64,10 @@ def predict_files(
     model : Path
         A model file or a run folder.
     source : Path
-        An image, a folder of images (masks beside them are left alone), or, for a 3D model, a folder of
-        DICOM series.
+        An image, or a folder of images (masks beside them are left alone).
+    series : bool
+        Take the DICOM files of a folder, or of a DICOMDIR, as series: one result each, ``FOLDER`` or
+        ``FOLDER_1``, …. A 3D model always does.
     out : Path
         Folder for the results, one file of labels per image.
     file_format : str
@@ -93,14 +100,15 @@ def predict_files(
             fix="choose one of these",
         )
     loaded = api.load_model(model, device=device)
-    jobs = _jobs(source, dimensions=loaded.recipe.network.dimensions)
+    volumes = loaded.recipe.network.dimensions == 3
+    jobs = _jobs(source, series=series or (volumes and _holds_series(source)))
     _results_folder(out, overwrite=overwrite)
     index = read_index(out)
     numbered = loaded.recipe.target.kind == "instances"
     try:
-        for name, path, image in jobs:
+        for name, path, reader in jobs:
             started = time.perf_counter()
-            prediction = api.predict(loaded, read(path) if image is None else image, threshold=threshold)
+            prediction = api.predict(loaded, reader(), threshold=threshold)
             result = _write_result(
                 prediction, name, out, file_format, probabilities=probabilities, overwrite=overwrite
             )
@@ -125,24 +133,29 @@ def _results_folder(out: Path, *, overwrite: bool) -> None:
         )
 
 
-def _jobs(source: Path, *, dimensions: int) -> list[tuple[str, Path, Image | None]]:
-    """Name, path and, where it takes more than one file, the image."""
-    if source.is_file():
-        return [(bare_name(source), source, None)]
+def _jobs(source: Path, *, series: bool) -> list[_Job]:
+    """Name, path and reader of each image, so that one is in memory at a time."""
+    if source.is_file() and not series:
+        return [(bare_name(source), source, lambda: read(source))]
     if not source.exists():
         raise InputError(f"{source} does not exist", expected="an image or a folder", fix="check the path")
-    if dimensions == 3 and any(path.suffix.lower() == ".dcm" for path in list_images(source)):
-        series = read_series(source)
-        return [(f"{source.name}_{i}", source, image) for i, image in enumerate(series, start=1)]
+    if series:
+        found = find_series(source)
+        names = [source.name] if len(found) == 1 else [f"{source.name}_{i + 1}" for i in range(len(found))]
+        return [(name, source, one.read) for name, one in zip(names, found, strict=True)]
     paths = list_images(source)
     if not paths:
         raise InputError(f"{source} holds no images", expected="images to segment", fix="check the folder")
     names = [bare_name(path) for path in paths]
     # a.png and a.tif must not write to one result.
     return [
-        (name if names.count(name) == 1 else path.name.replace(".", "_"), path, None)
+        (name if names.count(name) == 1 else path.name.replace(".", "_"), path, partial(read, path))
         for name, path in zip(names, paths, strict=True)
     ]
+
+
+def _holds_series(folder: Path) -> bool:
+    return folder.is_dir() and any(kind_by_name(path) == "dicom" for path in list_images(folder))
 
 
 def _write_result(

@@ -14,9 +14,10 @@ from pydicom import Dataset
 
 from unetscope.errors import ReadError
 from unetscope.io.dicom.header import frame_count, items, macro, number, numbers, text, texts
+from unetscope.io.dicom.layout import layout_of
 from unetscope.io.dicom.native import native_of
 from unetscope.io.dicom.plane import Plane
-from unetscope.io.dicom.values import is_color, values_dtype
+from unetscope.io.dicom.values import values_dtype
 
 __all__ = ["planes_of", "spacing_of"]
 
@@ -85,14 +86,15 @@ def planes_of(path: Path, header: Dataset) -> list[Plane]:
     """
     count = frame_count(header)
     _require_possible(path, header, count)
+    layout = layout_of(header)
     common: dict[str, Any] = {
         "path": path,
-        "shape": (int(header.Rows), int(header.Columns)),
+        "shape": (layout.rows, layout.columns),
         "dtype": values_dtype(header),
-        "color": is_color(header),
+        "color": layout.is_color,
         "uid": text(header, "SOPInstanceUID"),
+        "native": native_of(header),
     }
-    common["native"] = native_of(header, common["shape"])
     # Some writers leave an empty item of it in classic files.
     if any(header.get("PerFrameFunctionalGroupsSequence") or ()):
         return [_enhanced_plane(header, frame, common) for frame in range(count)]

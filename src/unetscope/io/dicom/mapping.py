@@ -119,7 +119,7 @@ def _unit(item: Dataset, name: str) -> str | None:
 
 def _real_world(dataset: Dataset, frames: range) -> Mapping | None:
     """Take the real-world value mapping if there is no choice between several measures."""
-    if dataset.PhotometricInterpretation != "MONOCHROME2" or "ModalityLUTSequence" in dataset:
+    if text(dataset, "PhotometricInterpretation") != "MONOCHROME2" or "ModalityLUTSequence" in dataset:
         return None
     found = [items(dataset, "RealWorldValueMappingSequence", frame) for frame in frames]
     if any(len(mappings) != 1 for mappings in found):

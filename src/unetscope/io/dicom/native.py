@@ -17,8 +17,9 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from unetscope.io.dicom.decode import pixel_element
 from unetscope.io.dicom.header import frame_count
+from unetscope.io.dicom.layout import layout_of
 from unetscope.io.dicom.mapping import Line, Mapping, mapping_of
-from unetscope.io.dicom.stored import align, highest_bit, stored_dtype
+from unetscope.io.dicom.stored import align
 
 __all__ = ["Native", "native_of"]
 
@@ -63,29 +64,30 @@ class Native:
             return self.line(values).astype(np.float32)
 
 
-def native_of(header: Dataset, shape: tuple[int, int]) -> Native | None:
+def native_of(header: Dataset) -> Native | None:
     """Tell how to read the pixels of a file; None where they need a decoder, or are not plain gray."""
     element, mapping = pixel_element(header), _plain_mapping(header)
     if element is None or element.offset is None or mapping is None:
         return None
-    line, dtype = mapping.at(0), stored_dtype(header)
+    line, layout = mapping.at(0), layout_of(header)
+    shape = layout.rows, layout.columns
     # What follows a value that is too short is something else.
-    complete = element.length >= shape[0] * shape[1] * dtype.itemsize
+    complete = element.length >= shape[0] * shape[1] * layout.dtype.itemsize
     if not complete or not isinstance(line, Line):
         return None
     changing = line if mapping.changes else None
-    return Native(element.offset, shape, dtype, int(header.BitsStored), highest_bit(header), changing)
+    return Native(element.offset, shape, layout.dtype, layout.bits, layout.high, changing)
 
 
 def _plain_mapping(header: Dataset) -> Mapping | None:
     """Mapping of the values if the file holds one uncompressed image of gray, and no tables; else None."""
-    allocated, bits = header.BitsAllocated, header.get("BitsStored", 0)
+    layout = layout_of(header)
     plain = (
-        header.file_meta.TransferSyntaxUID in _SYNTAXES
-        and allocated in {8, 16, 32}
-        and 1 <= bits <= allocated
-        and header.PhotometricInterpretation == "MONOCHROME2"
-        and header.get("SamplesPerPixel", 1) == 1
+        layout.syntax in _SYNTAXES
+        and layout.allocated in {8, 16, 32}
+        and 1 <= layout.bits <= layout.allocated
+        and layout.photometric == "MONOCHROME2"
+        and layout.samples == 1
         and frame_count(header) == 1
         and "ModalityLUTSequence" not in header
     )

@@ -16,8 +16,9 @@ from pydicom.encaps import parse_basic_offsets
 from unetscope.errors import ReadError
 from unetscope.io.dicom.decode import open_dicom, pixel_element
 from unetscope.io.dicom.header import frame_count
+from unetscope.io.dicom.layout import layout_of
 from unetscope.io.dicom.stored import stored_pixels
-from unetscope.io.dicom.values import is_color, measured, pixel_values
+from unetscope.io.dicom.values import measured, pixel_values
 
 __all__ = ["Frames"]
 
@@ -83,7 +84,7 @@ class Frames:
         frame.file_meta = self.header.file_meta
         frame.update(self._description)
         frame.add_new("PixelData", "OB", data)
-        if is_color(self.header):
+        if layout_of(self.header).is_color:
             return pixel_values(frame, self.path)
         # What makes measured values of stored ones is for the whole header to say.
         return measured(stored_pixels(frame, self.path, None), self.header, index)

@@ -15,11 +15,12 @@ from unetscope.errors import InputError, ReadError
 from unetscope.io._limits import require_memory
 from unetscope.io.dicom.decode import decoding, open_dicom, pixel_element, require_decoder
 from unetscope.io.dicom.header import macro, number, numbers
+from unetscope.io.dicom.layout import layout_of
 from unetscope.io.dicom.mosaic import Mosaic
 from unetscope.io.dicom.placing import placing_of
 from unetscope.io.dicom.single import Frames
 from unetscope.io.dicom.source import source_of
-from unetscope.io.dicom.values import RGB, is_color, values_dtype
+from unetscope.io.dicom.values import RGB, values_dtype
 from unetscope.io.image import Image
 
 __all__ = ["read_pyramid", "read_slide"]
@@ -66,7 +67,7 @@ def read_slide(path: Path, *, lazy: bool = False) -> Image:
             return paths.index(str(named)) if len(paths) > 1 else 0
 
         placing = placing_of(path, header, len(paths), channel_of)
-        samples = 3 if is_color(header) else 1
+        samples = 3 if layout_of(header).is_color else 1
         frames = Frames(path, header)
         mosaic = Mosaic(
             path,
@@ -176,7 +177,7 @@ def _paths(header: Dataset) -> list[str]:
 def _channel_names(path: Path, header: Dataset) -> tuple[str, ...]:
     """Names of the channels; none for one optical path in gray."""
     described = header.get("OpticalPathSequence") or []
-    if is_color(header):
+    if layout_of(header).is_color:
         if len(described) > 1:
             raise InputError(
                 f"{path.name} holds {len(described)} optical paths in color",
@@ -195,7 +196,7 @@ def _channel_names(path: Path, header: Dataset) -> tuple[str, ...]:
 
 def _background(header: Dataset) -> NDArray[Any]:
     """Value of each channel where there is no tile (C.8.12.4)."""
-    if not is_color(header):
+    if not layout_of(header).is_color:
         return np.zeros(1)
     lab = numbers(header, "RecommendedAbsentPixelCIELabValue")
     if len(lab) != 3:

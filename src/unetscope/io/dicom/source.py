@@ -9,8 +9,9 @@ from pydicom import Dataset
 
 from unetscope.io.dicom.decode import patient_group
 from unetscope.io.dicom.header import code, items, macro, number, numbers
+from unetscope.io.dicom.layout import layout_of
 from unetscope.io.dicom.mapping import mapping_of
-from unetscope.io.dicom.values import is_color, padding_of, window_of
+from unetscope.io.dicom.values import padding_of, window_of
 from unetscope.io.image import Source
 
 __all__ = ["source_of"]
@@ -27,13 +28,13 @@ def source_of(dataset: Dataset, path: Path) -> Source:
     """
     tags: dict[str, Any] = {
         "modality": code(dataset, "Modality") or None,
-        "photometric": dataset.PhotometricInterpretation,
+        "photometric": layout_of(dataset).photometric,
         "bits_stored": dataset.get("BitsStored"),
     }
     window = window_of(dataset)
     function = code(macro(dataset, "FrameVOILUTSequence"), "VOILUTFunction")
     optional = {
-        "value_units": None if is_color(dataset) else mapping_of(dataset).units,
+        "value_units": None if layout_of(dataset).is_color else mapping_of(dataset).units,
         "window_function": function if window and function in _WINDOW_FUNCTIONS else None,
         "padding": padding_of(dataset),
     }
@@ -63,7 +64,7 @@ def _aspect_note(dataset: Dataset) -> str:
 
 
 def _values_note(dataset: Dataset) -> str:
-    count = 0 if is_color(dataset) else len(items(dataset, "RealWorldValueMappingSequence"))
+    count = 0 if layout_of(dataset).is_color else len(items(dataset, "RealWorldValueMappingSequence"))
     if not count or not mapping_of(dataset).is_rescale:
         return ""
     return f"Not applied: {count} real-world value mapping{'s' * (count > 1)} beside the stored values"

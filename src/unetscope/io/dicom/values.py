@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from pydicom import Dataset
 from pydicom.datadict import dictionary_description
 from pydicom.uid import (
-    UID,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
@@ -23,13 +22,13 @@ from unetscope.errors import ReadError
 from unetscope.io._limits import DEFLATE, PACKBITS, require_memory
 from unetscope.io.dicom.decode import pixel_element, require_decoder
 from unetscope.io.dicom.header import code, frame_count, macro, number, numbers
+from unetscope.io.dicom.layout import layout_of
 from unetscope.io.dicom.luts import Table, gray_table, palette, palette_dtype
 from unetscope.io.dicom.mapping import mapping_of
-from unetscope.io.dicom.stored import is_signed, stored_dtype, stored_pixels, stored_range
+from unetscope.io.dicom.stored import stored_pixels
 
 __all__ = [
     "RGB",
-    "is_color",
     "measured",
     "padding_of",
     "pixel_values",
@@ -95,15 +94,16 @@ def pixel_values(dataset: Dataset, path: Path, *, frame: int | None = None) -> N
         memory, or no decoder is installed.
     """
     require_image(dataset, path)
+    layout = layout_of(dataset)
     _require_known_color(dataset, path)
     require_decoder(dataset, path)
     frames = 1 if frame is not None else frame_count(dataset)
-    shape = (frames, dataset.Rows, dataset.Columns, 3 if is_color(dataset) else 1)
+    shape = (frames, layout.rows, layout.columns, 3 if layout.is_color else 1)
     require_memory(path, shape, values_dtype(dataset), expansion=_expansion(dataset, shape[-1]))
-    if dataset.PhotometricInterpretation in _GRAY:
+    if layout.photometric in _GRAY:
         return measured(stored_pixels(dataset, path, frame), dataset, frame)
-    if dataset.PhotometricInterpretation == "PALETTE COLOR":
-        table = palette(dataset, signed=is_signed(dataset), little=_is_little(dataset))
+    if layout.photometric == "PALETTE COLOR":
+        table = palette(dataset, signed=layout.signed, little=layout.syntax.is_little_endian)
         return table(stored_pixels(dataset, path, frame))
     return _red_green_blue(dataset, path, frame)
 
@@ -120,13 +120,14 @@ def measured(stored: NDArray[Any], dataset: Dataset, frame: int | None = None) -
     frame : int, optional
         Index of the frame that `stored` is; None for all of them.
     """
-    inverted = dataset.PhotometricInterpretation == "MONOCHROME1"
+    layout = layout_of(dataset)
+    inverted = layout.photometric == "MONOCHROME1"
     if "ModalityLUTSequence" in dataset:
         table = _modality_table(dataset)
         values = table(stored)
         return np.subtract(2**table.bits - 1, values, dtype=values.dtype) if inverted else values
     if inverted:
-        stored = np.subtract(sum(stored_range(dataset)), stored, dtype=stored.dtype)
+        stored = np.subtract(sum(layout.ends), stored, dtype=stored.dtype)
     mapping = mapping_of(dataset)
     if not mapping.changes:
         return stored
@@ -173,20 +174,15 @@ def require_image(dataset: Dataset, path: Path) -> None:
 
 def values_dtype(dataset: Dataset) -> np.dtype[Any]:
     """Type of what `pixel_values` returns, from the header alone."""
-    if dataset.PhotometricInterpretation == "PALETTE COLOR":
+    layout = layout_of(dataset)
+    if layout.photometric == "PALETTE COLOR":
         return palette_dtype(dataset)
-    if "ModalityLUTSequence" in dataset and not is_color(dataset):
+    if "ModalityLUTSequence" in dataset and not layout.is_color:
         bits = dataset.ModalityLUTSequence[0].LUTDescriptor[2]
         return np.dtype(np.uint8 if bits <= 8 else np.uint16)
-    stored = stored_dtype(dataset)
-    if is_color(dataset) or stored.kind == "f" or not mapping_of(dataset).changes:
-        return stored
+    if layout.is_color or layout.dtype.kind == "f" or not mapping_of(dataset).changes:
+        return layout.dtype
     return np.dtype(np.float32)
-
-
-def is_color(dataset: Dataset) -> bool:
-    """Whether the decoded pixels are red, green and blue."""
-    return dataset.get("SamplesPerPixel", 1) > 1 or dataset.PhotometricInterpretation == "PALETTE COLOR"
 
 
 def window_of(dataset: Dataset, frame: int = 0) -> tuple[float, float] | None:
@@ -195,7 +191,8 @@ def window_of(dataset: Dataset, frame: int = 0) -> tuple[float, float] | None:
     None for color, without a window, and where a real-world value mapping or the scaling of doses has changed
     the values: a window is stated for the output of the modality rescale (PS3.3 C.11.2.1.2).
     """
-    if is_color(dataset):
+    layout = layout_of(dataset)
+    if layout.is_color:
         return None
     stated = macro(dataset, "FrameVOILUTSequence", frame)
     center, width = number(stated, "WindowCenter"), number(stated, "WindowWidth")
@@ -203,7 +200,7 @@ def window_of(dataset: Dataset, frame: int = 0) -> tuple[float, float] | None:
         return None
     if mapping_of(dataset).changes and not mapping_of(dataset).is_rescale:
         return None
-    if dataset.PhotometricInterpretation == "MONOCHROME1":
+    if layout.photometric == "MONOCHROME1":
         center = _mirror(dataset, frame) - center
     return center, width
 
@@ -213,26 +210,27 @@ def padding_of(dataset: Dataset) -> tuple[float, float] | None:
 
     On the values that `pixel_values` returns; None where the file names none.
     """
+    layout = layout_of(dataset)
     ends = [int(end) for name in _PADDING for end in numbers(dataset, name)]
-    if not ends or is_color(dataset) or stored_dtype(dataset).kind == "f":
+    if not ends or layout.is_color or layout.dtype.kind == "f":
         return None
-    values = measured(np.array([ends]).astype(stored_dtype(dataset)), dataset, 0)
+    values = measured(np.array([ends]).astype(layout.dtype), dataset, 0)
     return float(values.min()), float(values.max())
 
 
 def _require_known_color(dataset: Dataset, path: Path) -> None:
-    kind, samples = str(dataset.PhotometricInterpretation), dataset.get("SamplesPerPixel", 1)
-    syntax = dataset.file_meta.TransferSyntaxUID
+    layout = layout_of(dataset)
+    kind, samples = layout.photometric, layout.samples
     known = samples == 1 if kind in (*_GRAY, "PALETTE COLOR") else samples == 3 and kind in _COLORS
     # Its inverse is a part of decoding JPEG 2000; elsewhere the standard knows no such pixels.
-    known &= kind not in _INSIDE_JPEG_2000 or syntax in JPEG2000TransferSyntaxes
+    known &= kind not in _INSIDE_JPEG_2000 or layout.syntax in JPEG2000TransferSyntaxes
     # The standard defines the conversion for 8 bits.
-    known &= not kind.startswith("YBR_") or kind in _INSIDE_JPEG_2000 or dataset.BitsAllocated == 8
-    known &= kind != "MONOCHROME1" or stored_dtype(dataset).kind != "f"
+    known &= not kind.startswith("YBR_") or kind in _INSIDE_JPEG_2000 or layout.allocated == 8
+    known &= kind != "MONOCHROME1" or layout.dtype.kind != "f"
     if not known:
         raise ReadError(
             f"{path.name} has pixels of kind {code(dataset, 'PhotometricInterpretation')} with {samples} "
-            f"samples of {dataset.BitsAllocated} bits, encoded as {UID(syntax).name}",
+            f"samples of {layout.allocated} bits, encoded as {layout.syntax.name}",
             expected="MONOCHROME1, MONOCHROME2, PALETTE COLOR, RGB or YBR as the standard defines them",
             fix="export it as MONOCHROME2 or RGB",
         )
@@ -240,13 +238,14 @@ def _require_known_color(dataset: Dataset, path: Path) -> None:
 
 def _expansion(dataset: Dataset, samples: int) -> float | None:
     """The most bytes of values that one byte of the file can stand for, where its compression has a bound."""
-    ratio = _EXPANSION.get(dataset.file_meta.TransferSyntaxUID)
-    stored = max(1, int(dataset.BitsAllocated) * int(dataset.get("SamplesPerPixel", 1)))
+    layout = layout_of(dataset)
+    ratio = _EXPANSION.get(layout.syntax)
+    stored = max(1, layout.allocated * layout.samples)
     return None if ratio is None else ratio * samples * values_dtype(dataset).itemsize * 8 / stored
 
 
 def _red_green_blue(dataset: Dataset, path: Path, frame: int | None) -> NDArray[Any]:
-    if dataset.PhotometricInterpretation != "YBR_PARTIAL_422":
+    if layout_of(dataset).photometric != "YBR_PARTIAL_422":
         return np.ascontiguousarray(stored_pixels(dataset, path, frame))
     # The same layout as YBR_FULL_422, which pydicom knows; only the ranges are others.
     ybr = stored_pixels(dataset, path, frame, photometric_interpretation="YBR_FULL_422", raw=True)
@@ -264,14 +263,10 @@ def _mirror(dataset: Dataset, frame: int) -> float:
     """Sum of the least and the greatest value that an image of MONOCHROME1 can have."""
     if "ModalityLUTSequence" in dataset:
         return float(2 ** _modality_table(dataset).bits - 1)
-    ends = np.array(stored_range(dataset), np.float64)
+    ends = np.array(layout_of(dataset).ends, np.float64)
     return float(mapping_of(dataset).at(frame)(ends).sum())
 
 
 def _modality_table(dataset: Dataset) -> Table:
-    item: Dataset = dataset.ModalityLUTSequence[0]
-    return gray_table(item, signed=is_signed(dataset), little=_is_little(dataset))
-
-
-def _is_little(dataset: Dataset) -> bool:
-    return bool(dataset.file_meta.TransferSyntaxUID.is_little_endian)
+    item, layout = dataset.ModalityLUTSequence[0], layout_of(dataset)
+    return gray_table(item, signed=layout.signed, little=layout.syntax.is_little_endian)

@@ -124,6 +124,9 @@ class _Matching:
         content = look_into(place.images)
         self._note_others(content)
         images = self._without_segmentations(content.images) or content.series
+        if not images and place.masks:
+            # Nothing but segmentations, beside a folder of masks: predictions, to be compared with them.
+            images, self.segmentations = self.segmentations, []
         beside = self._beside(images, content.drawn) if place.beside else {}
         claimed = {mask for claims in beside.values() for mask, _ in claims}
         self.claims = {path: beside.get(path, []) for path in images if path not in claimed}

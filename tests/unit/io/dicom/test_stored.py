@@ -22,7 +22,8 @@ from pydicom.uid import (
 
 from unetscope.errors import ReadError
 from unetscope.io.dicom.decode import decoding, open_dicom
-from unetscope.io.dicom.stored import stored_dtype, stored_pixels, stored_range
+from unetscope.io.dicom.layout import layout_of
+from unetscope.io.dicom.stored import stored_pixels
 
 
 def dataset_of(pixels, allocated, stored, high, *, signed):
@@ -52,14 +53,8 @@ def test_every_width_in_every_place_of_its_word(tmp_path_factory, data):
     pixels = np.array(words, dtype=f"u{allocated // 8}").reshape(2, 3)
     dataset = dataset_of(pixels, allocated, stored, high, signed=signed)
     found = stored_pixels(dataset, tmp_path_factory.getbasetemp(), None)
-    assert found.dtype == stored_dtype(dataset)
+    assert found.dtype == layout_of(dataset).dtype
     assert found.ravel().tolist() == values
-
-
-@pytest.mark.parametrize(("bits", "signed", "ends"), [(12, False, (0, 4095)), (12, True, (-2048, 2047))])
-def test_range_of_the_stored_bits(bits, signed, ends):
-    dataset = dataset_of(np.zeros((1, 2), np.uint16), 16, bits, bits - 1, signed=signed)
-    assert stored_range(dataset) == ends
 
 
 @pytest.mark.parametrize("syntax", [RLELossless, JPEG2000Lossless, JPEGLSLossless], ids=lambda uid: uid.name)

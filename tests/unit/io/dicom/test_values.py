@@ -13,7 +13,8 @@ from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, JPEG2000Los
 
 from unetscope.errors import ReadError
 from unetscope.io.dicom.decode import decoding, open_dicom
-from unetscope.io.dicom.values import is_color, padding_of, pixel_values, values_dtype, window_of
+from unetscope.io.dicom.layout import layout_of
+from unetscope.io.dicom.values import padding_of, pixel_values, values_dtype, window_of
 
 RAMP = np.arange(24, dtype=np.int16).reshape(4, 6) - 5
 
@@ -32,7 +33,7 @@ def values_of(make_dicom):
             for i, frame in enumerate(frames):
                 np.testing.assert_array_equal(pixel_values(header, path, frame=i), frame)
             assert found.dtype == values_dtype(header) == values_dtype(whole)
-            assert (found.ndim > 2 and found.shape[-1] == 3) is is_color(header)
+            assert (found.ndim > 2 and found.shape[-1] == 3) is layout_of(header).is_color
         assert found.dtype.isnative
         return found
 
