@@ -9,7 +9,7 @@ import threading
 import warnings
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -31,6 +31,7 @@ __all__ = [
     "PIXELS",
     "PixelElement",
     "decoding",
+    "is_dicom",
     "open_dicom",
     "patient_group",
     "pixel_element",
@@ -59,6 +60,8 @@ _DAMAGE = (
 _DEFERRED_BYTES = 64 * 2**10
 _QUOTED = re.compile(r"b?'.*'|b?\".*\"", re.DOTALL)
 _META_BYTES = 4096
+_PREAMBLE = 128
+_MARK = b"DICM"
 # (0002,0010) Transfer Syntax UID, as it stands in the file.
 _DEFLATED = b"\x02\x00\x10\x00UI\x16\x00" + DeflatedExplicitVRLittleEndian.encode()
 _PIXEL_VRS = {b"OB", b"OW", b"OF", b"OD", b"UN"}
@@ -133,6 +136,15 @@ def decoding(path: Path) -> Iterator[None]:
             raise _DamageError(_QUOTED.sub("…", str(error)) or type(error).__name__) from error
 
 
+def is_dicom(path: Path) -> bool:
+    """Tell from the first bytes whether a regular file is DICOM; raises ReadError as `kind_of` does."""
+    # First what nearly all files are that this is asked of.
+    with suppress(OSError), path.open("rb", buffering=0) as file:
+        if _is_marked(file.read(_PREAMBLE + len(_MARK))):
+            return True
+    return kind_of(path) == "dicom"
+
+
 def open_dicom(path: Path, *, header_only: bool = False) -> Dataset:
     """Read a file's header, and its pixel data unless told otherwise.
 
@@ -166,7 +178,7 @@ def open_dicom(path: Path, *, header_only: bool = False) -> Dataset:
             stop_before_pixels=header_only,
             # Where the whole file is deflated, there is no place in it to come back to.
             defer_size=_DEFERRED_BYTES if header_only and not deflated else None,
-            force=head[128:132] != b"DICM" and kind_of(path) == "dicom",
+            force=not _is_marked(head) and kind_of(path) == "dicom",
         )
         if "TransferSyntaxUID" not in dataset.file_meta:
             dataset.file_meta.TransferSyntaxUID = _found_syntax(dataset)
@@ -181,6 +193,10 @@ def pixel_element(dataset: Dataset) -> PixelElement | None:
     if found := vars(dataset).get("pixel_element"):
         return found
     return next((PixelElement(keyword) for keyword in PIXELS.values() if keyword in dataset), None)
+
+
+def _is_marked(head: bytes) -> bool:
+    return head[_PREAMBLE:].startswith(_MARK)
 
 
 def _find_pixels(file: BinaryIO, dataset: Dataset) -> PixelElement | None:

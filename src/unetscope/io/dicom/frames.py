@@ -13,7 +13,7 @@ import numpy as np
 from pydicom import Dataset
 
 from unetscope.errors import ReadError
-from unetscope.io.dicom.header import frame_count, items, macro, number, numbers, text, texts
+from unetscope.io.dicom.header import frame_count, frame_groups, items, macro, number, numbers, text, texts
 from unetscope.io.dicom.layout import layout_of
 from unetscope.io.dicom.native import native_of
 from unetscope.io.dicom.plane import Plane
@@ -95,15 +95,14 @@ def planes_of(path: Path, header: Dataset) -> list[Plane]:
         "uid": text(header, "SOPInstanceUID"),
         "native": native_of(header),
     }
-    # Some writers leave an empty item of it in classic files.
-    if any(header.get("PerFrameFunctionalGroupsSequence") or ()):
+    if frame_groups(header):
         return [_enhanced_plane(header, frame, common) for frame in range(count)]
     first = _classic_plane(header, common)
     return [first] if count == 1 else list(_classic_frames(header, first, count))
 
 
 def _require_possible(path: Path, header: Dataset, count: int) -> None:
-    described = len(header.get("PerFrameFunctionalGroupsSequence") or ())
+    described = len(frame_groups(header))
     if not 1 <= count <= _MOST_FRAMES or described not in {0, count}:
         raise ReadError(
             f"{path.name} has {count} frames, of which its header describes {described}",

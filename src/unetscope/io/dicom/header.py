@@ -15,15 +15,39 @@ from pydicom.dataelem import RawDataElement
 from pydicom.multival import MultiValue
 from pydicom.tag import BaseTag, Tag
 
-__all__ = ["code", "frame_count", "items", "macro", "number", "numbers", "text", "texts"]
+__all__ = [
+    "code",
+    "frame_count",
+    "frame_groups",
+    "holds",
+    "items",
+    "macro",
+    "number",
+    "numbers",
+    "text",
+    "texts",
+]
 
 _TEXTS = {"CS", "DA", "DS", "DT", "IS", "TM", "UI"}
 """Value representations that are ASCII, with backslashes between the values (PS3.5 6.2)."""
 
+_LOCAL_TEXTS = {"LO", "SH"}
+"""The same in the character set of the file: ASCII too, where no byte is above it and none an escape."""
+
+_ESCAPE = b"\x1b"
+
 _NUMBERS = {"US": "H", "SS": "h", "UL": "L", "SL": "l", "FL": "f", "FD": "d"}
 """Value representations that are binary numbers, with the letters of `struct` for them."""
 
+_EMPTY_ITEM = 8
+"""Bytes of an item with nothing in it: its tag and its length (PS3.5 7.5)."""
+
 _CODE = re.compile(r"[A-Z0-9_ ]{1,16}")
+
+
+def holds(dataset: Dataset, name: str) -> bool:
+    """Whether an attribute is there, if only empty."""
+    return _entry(name)[0] in dataset
 
 
 def frame_count(header: Dataset) -> int:
@@ -34,13 +58,26 @@ def frame_count(header: Dataset) -> int:
         raise ValueError("its number of frames is not a whole number") from None
 
 
+def frame_groups(header: Dataset) -> Sequence[Dataset]:
+    """Give the functional groups of each frame (PS3.3 C.7.6.16); none in classic files.
+
+    Some writers leave an empty item of them there.
+    """
+    element = header.get_item(_entry("PerFrameFunctionalGroupsSequence")[0])
+    # Before pydicom makes a sequence of it, which takes longer than all else that is asked of a classic file.
+    if isinstance(element, RawDataElement) and len(element.value or b"") <= _EMPTY_ITEM:
+        return ()
+    groups = _sequence(header, "PerFrameFunctionalGroupsSequence")
+    return groups if any(groups) else ()
+
+
 def items(header: Dataset, name: str, frame: int = 0) -> Sequence[Dataset]:
     """Find the items of a functional group for one frame (PS3.3 C.7.6.16).
 
     Enhanced files hold a group once for all frames, or once for each; the sequence may also lie in the
     header itself, as in classic files. Empty where it is nowhere.
     """
-    frames = _sequence(header, "PerFrameFunctionalGroupsSequence")
+    frames = frame_groups(header)
     places = [frames[frame]] if frame < len(frames) else []
     for place in (*places, *_sequence(header, "SharedFunctionalGroupsSequence"), header):
         if found := _sequence(place, name):
@@ -94,7 +131,7 @@ def code(dataset: Dataset, name: str) -> str:
 
 @cache
 def _entry(name: str) -> tuple[BaseTag, str]:
-    """Tag and value representation of an attribute; looked up once and not for each of thousands of headers."""
+    """Tag and value representation of an attribute, looked up once and not for thousands of headers."""
     tag = Tag(name)
     return tag, dictionary_VR(tag)
 
@@ -119,12 +156,13 @@ def _values(dataset: Dataset, name: str) -> Sequence[Any]:
 
 def _raw_values(element: RawDataElement, vr: str) -> Sequence[Any] | None:
     """Split what pydicom has not looked at yet, in a tenth of its time; None for what only pydicom knows."""
-    if element.value is None:
+    value = element.value
+    if value is None:
         return None
-    if vr in _TEXTS:
-        return [part.strip(" \0") for part in element.value.decode("latin-1").split("\\")]
+    if vr in _TEXTS or (vr in _LOCAL_TEXTS and value.isascii() and _ESCAPE not in value):
+        return [part.strip(" \0") for part in value.decode("latin-1").split("\\")]
     if vr in _NUMBERS:
         order, letter = "<" if element.is_little_endian else ">", _NUMBERS[vr]
-        count = len(element.value) // struct.calcsize(f"<{letter}")
-        return struct.unpack(f"{order}{count}{letter}", element.value)
+        count = len(value) // struct.calcsize(f"<{letter}")
+        return struct.unpack(f"{order}{count}{letter}", value)
     return None

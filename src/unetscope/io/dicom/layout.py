@@ -68,7 +68,7 @@ class Layout:
 
 def layout_of(dataset: Dataset) -> Layout:
     """Find the layout of the pixels of a dataset; raises ValueError where the header does not tell it."""
-    # Kept with the dataset: asked several times for each of thousands of headers.
+    # Kept with the dataset, which is not changed afterwards: asked often for each of thousands of headers.
     if "_layout" not in vars(dataset):
         vars(dataset)["_layout"] = _find_layout(dataset)
     found: Layout = vars(dataset)["_layout"]

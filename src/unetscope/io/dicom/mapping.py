@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
 
-from unetscope.io.dicom.header import items, macro, number, text
+from unetscope.io.dicom.header import frame_groups, holds, items, macro, number, text
 from unetscope.io.dicom.luts import Table
 
 __all__ = ["Line", "Mapping", "mapping_of"]
@@ -89,7 +89,7 @@ def _find_mapping(dataset: Dataset) -> Mapping:
     scaling = number(dataset, "DoseGridScaling")
     if scaling is not None:
         return Mapping((Line(scaling),), is_rescale=False, units=_unit(dataset, "DoseUnits"))
-    frames = range(len(dataset.get("PerFrameFunctionalGroupsSequence") or [dataset]))
+    frames = range(len(frame_groups(dataset)) or 1)
     rescale = Mapping(tuple(_rescale(dataset, frame) for frame in frames), units=_rescale_units(dataset))
     return rescale if rescale.changes else _real_world(dataset, frames) or rescale
 
@@ -119,7 +119,7 @@ def _unit(item: Dataset, name: str) -> str | None:
 
 def _real_world(dataset: Dataset, frames: range) -> Mapping | None:
     """Take the real-world value mapping if there is no choice between several measures."""
-    if text(dataset, "PhotometricInterpretation") != "MONOCHROME2" or "ModalityLUTSequence" in dataset:
+    if text(dataset, "PhotometricInterpretation") != "MONOCHROME2" or holds(dataset, "ModalityLUTSequence"):
         return None
     found = [items(dataset, "RealWorldValueMappingSequence", frame) for frame in frames]
     if any(len(mappings) != 1 for mappings in found):

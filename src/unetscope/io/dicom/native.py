@@ -16,7 +16,7 @@ from pydicom import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from unetscope.io.dicom.decode import pixel_element
-from unetscope.io.dicom.header import frame_count
+from unetscope.io.dicom.header import frame_count, holds
 from unetscope.io.dicom.layout import layout_of
 from unetscope.io.dicom.mapping import Line, Mapping, mapping_of
 from unetscope.io.dicom.stored import align
@@ -89,6 +89,6 @@ def _plain_mapping(header: Dataset) -> Mapping | None:
         and layout.photometric == "MONOCHROME2"
         and layout.samples == 1
         and frame_count(header) == 1
-        and "ModalityLUTSequence" not in header
+        and not holds(header, "ModalityLUTSequence")
     )
     return mapping_of(header) if plain else None

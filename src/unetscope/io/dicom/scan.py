@@ -13,10 +13,10 @@ from pydicom import Dataset
 from pydicom.uid import UID
 
 from unetscope.errors import InputError, ReadError
-from unetscope.io._files import SUFFIXES, is_folder, kind_of, suffix_of
-from unetscope.io.dicom.decode import decoding, open_dicom, pixel_element
+from unetscope.io._files import SUFFIXES, is_folder, suffix_of
+from unetscope.io.dicom.decode import decoding, is_dicom, open_dicom, pixel_element
 from unetscope.io.dicom.frames import planes_of
-from unetscope.io.dicom.header import code, number, text
+from unetscope.io.dicom.header import code, holds, number, text
 from unetscope.io.dicom.plane import Plane
 
 __all__ = ["MOST_FILES", "Found", "Scan", "scan_files", "scan_folder"]
@@ -170,7 +170,7 @@ def _problem(path: Path) -> ReadError | None:
     """Why a file is not DICOM, if it is not; from its first bytes."""
     try:
         # Opening a pipe would wait for somebody to write into it.
-        if path.is_file() and kind_of(path) == "dicom":
+        if path.is_file() and is_dicom(path):
             return None
     except ReadError as error:
         return error
@@ -186,7 +186,7 @@ def _found(path: Path) -> Found | None:
         series = text(header, "PatientID"), text(header, "SeriesInstanceUID")
         order = number(header, "SeriesNumber")
         which = None if order is None else int(order)
-        if "TotalPixelMatrixColumns" in header:
+        if holds(header, "TotalPixelMatrixColumns"):
             matrix = (int(header.TotalPixelMatrixRows), int(header.TotalPixelMatrixColumns))
             return Found(path, (), series, modality, which, matrix)
         return Found(path, tuple(planes_of(path, header)), series, modality, which)
@@ -194,9 +194,9 @@ def _found(path: Path) -> Found | None:
 
 def _is_image(header: Dataset, path: Path) -> bool:
     """Whether a file holds an image of its own, and not one that only means something on top of others."""
-    if "SegmentSequence" in header or header.get("Modality") == "RTDOSE":
+    if holds(header, "SegmentSequence") or text(header, "Modality") == "RTDOSE":
         return False
-    if "Rows" in header and pixel_element(header) is not None:
+    if holds(header, "Rows") and pixel_element(header) is not None:
         return True
     stated = header.file_meta.get("MediaStorageSOPClassUID") or header.get("SOPClassUID") or ""
     if not stated or "ImageStorage" in UID(stated).keyword:

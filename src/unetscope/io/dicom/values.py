@@ -21,7 +21,7 @@ from pydicom.uid import (
 from unetscope.errors import ReadError
 from unetscope.io._limits import DEFLATE, PACKBITS, require_memory
 from unetscope.io.dicom.decode import pixel_element, require_decoder
-from unetscope.io.dicom.header import code, frame_count, macro, number, numbers
+from unetscope.io.dicom.header import code, frame_count, holds, macro, number, numbers
 from unetscope.io.dicom.layout import layout_of
 from unetscope.io.dicom.luts import Table, gray_table, palette, palette_dtype
 from unetscope.io.dicom.mapping import mapping_of
@@ -122,7 +122,7 @@ def measured(stored: NDArray[Any], dataset: Dataset, frame: int | None = None) -
     """
     layout = layout_of(dataset)
     inverted = layout.photometric == "MONOCHROME1"
-    if "ModalityLUTSequence" in dataset:
+    if holds(dataset, "ModalityLUTSequence"):
         table = _modality_table(dataset)
         values = table(stored)
         return np.subtract(2**table.bits - 1, values, dtype=values.dtype) if inverted else values
@@ -177,7 +177,7 @@ def values_dtype(dataset: Dataset) -> np.dtype[Any]:
     layout = layout_of(dataset)
     if layout.photometric == "PALETTE COLOR":
         return palette_dtype(dataset)
-    if "ModalityLUTSequence" in dataset and not layout.is_color:
+    if holds(dataset, "ModalityLUTSequence") and not layout.is_color:
         bits = dataset.ModalityLUTSequence[0].LUTDescriptor[2]
         return np.dtype(np.uint8 if bits <= 8 else np.uint16)
     if layout.is_color or layout.dtype.kind == "f" or not mapping_of(dataset).changes:
@@ -261,7 +261,7 @@ def _from_partial(ybr: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def _mirror(dataset: Dataset, frame: int) -> float:
     """Sum of the least and the greatest value that an image of MONOCHROME1 can have."""
-    if "ModalityLUTSequence" in dataset:
+    if holds(dataset, "ModalityLUTSequence"):
         return float(2 ** _modality_table(dataset).bits - 1)
     ends = np.array(layout_of(dataset).ends, np.float64)
     return float(mapping_of(dataset).at(frame)(ends).sum())

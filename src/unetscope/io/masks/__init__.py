@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from unetscope.io.masks.classes import find_classes
-from unetscope.io.masks.colors import find_colors
+from unetscope.io.masks.classes import find_classes, find_colors
 from unetscope.io.masks.mask import read_mask
 
 __all__ = ["find_classes", "find_colors", "read_mask"]

@@ -1,4 +1,4 @@
-"""Classes that masks name: one mapping from names to labels for a whole data set."""
+"""Classes of a whole data set: one mapping from the names, or the colors, of its masks to labels."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from pathlib import Path
 
 from unetscope.errors import InputError
 from unetscope.io._files import StrPath
+from unetscope.io.masks.colors import Color, colors_in, number_colors
+from unetscope.io.masks.mask import read_values
 
-__all__ = ["find_classes"]
+__all__ = ["find_classes", "find_colors"]
 
 
 def find_classes(paths: Iterable[StrPath]) -> dict[str, int]:
@@ -56,3 +58,31 @@ def find_classes(paths: Iterable[StrPath]) -> dict[str, int]:
             fix="say which label each class has (classes=)",
         )
     return listed or {name: label for label, name in enumerate(sorted(named), start=1)}
+
+
+def find_colors(paths: Iterable[StrPath]) -> dict[Color, int]:
+    """Find one mapping from colors to labels for masks that code classes by color.
+
+    Parameters
+    ----------
+    paths : iterable of path
+        All masks of the data set. Those without color (gray values, palette indices) don't take part.
+
+    Returns
+    -------
+    dict of (red, green, blue) to int
+        Black is 0; the other colors are numbered from 1, by red, then green, then blue. Empty if no mask
+        holds a color.
+
+    Raises
+    ------
+    InputError
+        If there are more than 256 colors, as in a photograph, or none is black: which of them is the
+        background must then be said.
+    """
+    found: set[Color] = set()
+    for path in paths:
+        image = read_values(Path(path))
+        if image.is_rgb:
+            found.update(colors_in(image))
+    return number_colors(found)

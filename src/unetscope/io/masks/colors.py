@@ -5,14 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unetscope.errors import InputError
-from unetscope.io._files import StrPath
 from unetscope.io.image import Image
 
 __all__ = [
@@ -22,7 +20,6 @@ __all__ = [
     "as_colors",
     "color_name",
     "colors_in",
-    "find_colors",
     "is_gray",
     "labels_from_colors",
     "number_colors",
@@ -39,36 +36,6 @@ _MOST_COLORS = 256
 _HEX = re.compile(r"#?([0-9a-f]{2})([0-9a-f]{2})([0-9a-f]{2})", re.IGNORECASE)
 _TRIPLE = re.compile(r"\(?(\d{1,5})[ ,]+(\d{1,5})[ ,]+(\d{1,5})\)?")
 _HALF = np.uint64(21)
-
-
-def find_colors(paths: Iterable[StrPath]) -> dict[Color, int]:
-    """Find one mapping from colors to labels for masks that code classes by color.
-
-    Parameters
-    ----------
-    paths : iterable of path
-        All masks of the data set. Those without color (gray values, palette indices) don't take part.
-
-    Returns
-    -------
-    dict of (red, green, blue) to int
-        Black is 0; the other colors are numbered from 1, by red, then green, then blue. Empty if no mask
-        holds a color.
-
-    Raises
-    ------
-    InputError
-        If there are more than 256 colors, as in a photograph, or none is black: which of them is the
-        background must then be said.
-    """
-    from unetscope.io.masks.mask import read_values
-
-    found: set[Color] = set()
-    for path in paths:
-        image = read_values(Path(path))
-        if image.is_rgb:
-            found.update(colors_in(image))
-    return number_colors(found)
 
 
 def colors_in(image: Image) -> dict[Color, int]:

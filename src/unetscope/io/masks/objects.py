@@ -12,6 +12,7 @@ from unetscope.io._files import is_image_file
 from unetscope.io._names import is_clutter, natural
 from unetscope.io.image import Image, Source
 from unetscope.io.masks.canvas import Canvas, listed
+from unetscope.io.masks.values import as_labels, read_file
 
 __all__ = ["read_objects"]
 
@@ -44,13 +45,10 @@ def read_objects(folder: Path) -> Image:
         raise InputError(
             f"{folder} holds no images", expected="one mask file per object", fix="choose another folder"
         )
-    # Late: `read_mask` reads folders of objects with this function.
-    from unetscope.io.masks.mask import read_mask
-
-    first = read_mask(objects[0])
+    first = as_labels(read_file(objects[0]))
     canvas = Canvas(f"{folder.name}/", first.data.shape)
     for number, path in enumerate(objects, start=1):
-        mask = first if number == 1 else read_mask(path)
+        mask = first if number == 1 else as_labels(read_file(path))
         _check(mask, first)
         canvas.add(path.name, np.nonzero(mask.data), number)
     data, notes = canvas.finish()

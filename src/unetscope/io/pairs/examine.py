@@ -14,7 +14,8 @@ from unetscope.errors import InputError
 from unetscope.io.image import Image
 from unetscope.io.masks import find_classes
 from unetscope.io.masks.colors import Color, colors_in, is_gray, number_colors, without_label
-from unetscope.io.masks.mask import DRAWN, as_labels, placed_on, read_mask, read_values
+from unetscope.io.masks.mask import DRAWN, placed_on, read_mask, read_values
+from unetscope.io.masks.values import as_labels
 from unetscope.io.pairs.groups import GroupRule
 from unetscope.io.pairs.matching import Match
 from unetscope.io.pairs.table import Pair

@@ -145,7 +145,7 @@ class Pairing:
         """Write a table of image, mask and group, with paths relative to the table's folder.
 
         The mappings from colors and classes to labels, if there are any, stand in each row as JSON. What a
-        spreadsheet would take for a formula gets an apostrophe in front; `from_csv` takes it away.
+        spreadsheet would take for a formula gets an apostrophe in front; `find_pairs` takes it away.
 
         Raises
         ------
@@ -169,26 +169,6 @@ class Pairing:
         ]
         safe = [{name: _guarded(cell) for name, cell in row.items()} | shared for row in rows]
         return write_csv(path, safe, (*_COLUMNS[:3], *shared), overwrite=overwrite)
-
-    @classmethod
-    def from_csv(cls, path: StrPath, group: str = "auto") -> Pairing:
-        """Read a table with the columns image, mask and, if wanted, group, colors and classes.
-
-        Parameters
-        ----------
-        path : path
-            The table; its paths are relative to its folder.
-        group : str
-            As in `find_pairs`; with ``"auto"`` the column comes first.
-
-        Raises
-        ------
-        InputError
-            If the table cannot be read, lacks a column, or names no pair.
-        """
-        from unetscope.io.pairs.find import open_table
-
-        return open_table(Path(path), group)
 
 
 @dataclass(frozen=True)

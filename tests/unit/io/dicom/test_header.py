@@ -8,11 +8,21 @@ import numpy as np
 import pytest
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
-from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from unetscope.errors import ReadError
 from unetscope.io.dicom.decode import decoding, open_dicom
-from unetscope.io.dicom.header import frame_count, items, macro, number, numbers, text, texts
+from unetscope.io.dicom.header import (
+    frame_count,
+    frame_groups,
+    holds,
+    items,
+    macro,
+    number,
+    numbers,
+    text,
+    texts,
+)
 
 PIXELS = np.zeros((2, 2), np.uint8)
 
@@ -24,7 +34,10 @@ def group(**attributes):
     return dataset
 
 
-@pytest.fixture(params=[ExplicitVRLittleEndian, ImplicitVRLittleEndian], ids=["explicit", "implicit"])
+@pytest.fixture(
+    params=[ExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian],
+    ids=["explicit", "big endian", "implicit"],
+)
 def header_of(request, make_dicom):
     """Write attributes and read them back, as text that nobody has looked at, or converted by pydicom."""
 
@@ -42,6 +55,53 @@ def test_numbers_of_text_and_of_binary_attributes(header_of):
     assert number(header, "Rows") == 2
     header["PixelSpacing"].value  # noqa: B018
     assert numbers(header, "PixelSpacing") == (0.5, -1000.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("AcquisitionMatrix", [0, 256, 65535, 1]),
+        ("TagAngleSecondAxis", -3),
+        ("SimpleFrameList", [1, 2**32 - 1]),
+        ("ReferencePixelX0", -(2**31)),
+        ("NominalCardiacTriggerDelayTime", -1e-300),
+        ("RecommendedDisplayFrameRateInFloat", 0.1),
+        ("RescaleSlope", "1e-3"),
+    ],
+)
+def test_numbers_are_those_of_pydicom(header_of, name, value):
+    header = header_of(**{name: value})
+    found = numbers(header, name)
+    assert found == tuple(np.atleast_1d(header[name].value).astype(float))
+    assert found == numbers(header, name)
+
+
+@pytest.mark.parametrize(
+    ("charset", "value"),
+    [
+        ("ISO_IR 100", "Müller"),
+        ("ISO_IR 192", "Пациент"),
+        (["", "ISO 2022 IR 87"], "山田"),
+        ("GB18030", "王"),
+        ("ISO_IR 100", "A-1 ~^|"),
+        ("ISO_IR 100", ["HU", "A"]),
+    ],
+)
+def test_texts_are_those_of_pydicom_in_all_alphabets(header_of, charset, value):
+    header = header_of(SpecificCharacterSet=charset, RescaleType=value)
+    found = texts(header, "RescaleType")
+    assert found == tuple(value if isinstance(value, list) else [value])
+    assert header["RescaleType"].value == value
+    assert found == texts(header, "RescaleType")
+
+
+def test_half_a_number_is_damage(make_dicom):
+    path = make_dicom("a.dcm", PIXELS, AcquisitionMatrix=[7, 7, 7, 7])
+    path.write_bytes(
+        path.read_bytes().replace(b"US\x08\x00" + b"\x07\0" * 4, b"US\x07\x00" + b"\x07\0" * 3 + b"\x07")
+    )
+    with pytest.raises(ReadError, match="cannot be read as DICOM"), decoding(path):
+        numbers(open_dicom(path), "AcquisitionMatrix")
 
 
 @pytest.mark.parametrize("value", [None, "", [], ["", "1"]])
@@ -83,6 +143,22 @@ def test_a_count_that_is_no_number():
         decoding(path),
     ):
         frame_count(open_dicom(path))
+
+
+def test_what_is_empty_is_held(header_of):
+    header = header_of(StudyDate="")
+    assert (holds(header, "StudyDate"), holds(header, "StudyTime")) == (True, False)
+
+
+@pytest.mark.parametrize("looked_at", [False, True])
+def test_an_empty_group_describes_no_frame(header_of, looked_at):
+    empty = header_of(PerFrameFunctionalGroupsSequence=[Dataset()])
+    filled = header_of(PerFrameFunctionalGroupsSequence=[group(Rows=None)])
+    if looked_at:
+        assert (
+            len(empty.PerFrameFunctionalGroupsSequence) == len(filled.PerFrameFunctionalGroupsSequence) == 1
+        )
+    assert (len(frame_groups(empty)), len(frame_groups(filled)), len(frame_groups(Dataset()))) == (0, 1, 0)
 
 
 def test_groups_of_one_frame_of_all_and_of_classic_files():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from unetscope.errors import InputError, OutputError
-from unetscope.io import Pairing, find_pairs
+from unetscope.io import find_pairs
 
 
 def test_folder_of_masks(save, names, reasons):
@@ -238,7 +238,7 @@ def test_wrong_tables(tmp_path, text, words):
 
 def test_missing_table(tmp_path):
     with pytest.raises(InputError, match=r"gone\.csv cannot be read as a CSV table"):
-        Pairing.from_csv(tmp_path / "gone.csv")
+        find_pairs(tmp_path / "gone.csv")
 
 
 def test_table_round_trip(save, tmp_path):
@@ -246,7 +246,7 @@ def test_table_round_trip(save, tmp_path):
     (tmp_path / "tables").mkdir()
     table = pairing.to_csv(tmp_path / "tables/t.csv")
     assert table.read_text().splitlines()[1] == "../images/a.png,../masks/a.png,a"
-    again = Pairing.from_csv(table)
+    again = find_pairs(table)
     assert [(p.image.resolve(), p.mask.resolve(), p.group) for p in again.pairs] == [
         (p.image.resolve(), p.mask.resolve(), p.group) for p in pairing.pairs
     ]
