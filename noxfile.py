@@ -44,7 +44,7 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def fuzz(session: nox.Session) -> None:
-    """Read thousands of damaged files within bounds of time and memory; writes benchmarks/results/fuzz.json."""
+    """Read thousands of damaged files in bounded time and memory; writes benchmarks/results/fuzz.json."""
     install(session, "test")
     arguments = session.posargs or ["--files", "20000", "--out", "benchmarks/results/fuzz.json"]
     session.run("python", "benchmarks/fuzz.py", *arguments)

@@ -50,6 +50,7 @@ MOST_SEED_BYTES = 2**16
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 REAL_SUFFIXES = {"dicom": ".dcm", "png": ".png", "nrrd": ".nrrd"}
 _ADDRESS_SPACE = 8 * 2**30
+_LOOKED_AT = 2**30
 
 
 @dataclass(frozen=True)
@@ -158,8 +159,10 @@ def _try(action: Callable[[], Any]) -> tuple[str, str]:
 
 
 def _look_at(image: Image) -> None:
-    values = np.asarray(image.data)
-    if values.shape != image.data.shape or values.dtype.kind not in "buif" or not values.dtype.isnative:
+    # A store may leave out what is empty, and be larger than any memory: nobody looks at all of it at once.
+    data = image.data if image.data.nbytes < _LOOKED_AT else image.data[(slice(64),) * image.data.ndim]
+    values = np.asarray(data)
+    if values.shape != data.shape or values.dtype.kind not in "buif" or not values.dtype.isnative:
         raise TypeError(f"an image of {values.dtype}, {values.shape}")
     if SECRET in repr(image.source):
         raise ValueError("the patient's name is in the source")

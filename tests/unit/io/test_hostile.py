@@ -386,6 +386,15 @@ def test_a_strip_longer_than_the_file(tmp_path: Path) -> None:
         read(path)
 
 
+def test_a_tile_larger_than_any_memory(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, ZEROS, tile=(16, 16), bigtiff=True)
+    with tifffile.TiffFile(path, mode="r+") as file:
+        file.pages[0].tags["TileLength"].overwrite(2**48, dtype="Q")
+    with bounded_memory(50), pytest.raises(ReadError, match=r"a\.tif would take .* GB of memory"):
+        read(path)
+
+
 @pytest.mark.parametrize("compression", [None, "zstd"])
 def test_a_lazy_image_of_absurd_size(compression: str | None, tmp_path: Path) -> None:
     path = tmp_path / "a.tif"

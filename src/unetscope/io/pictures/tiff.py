@@ -94,7 +94,7 @@ def read_tiff(path: Path, *, lazy: bool = False) -> Image:
         _check_values(page, series.dtype, path)
         notes += stored_parts(series)
         named = _named_axes(series.axes, series.shape, path)
-        check_segments(page)
+        check_segments(path, page)
         require_content(path, series.shape, series.dtype, None if files else expansion_of(page))
         on_disk = lazy and is_large(series.shape, series.dtype)
         if on_disk:

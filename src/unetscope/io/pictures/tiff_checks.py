@@ -12,7 +12,7 @@ from pathlib import Path
 
 import tifffile
 
-from unetscope.io._limits import DEFLATE, PACKBITS
+from unetscope.io._limits import DEFLATE, PACKBITS, require_memory
 
 __all__ = ["check_chain", "check_segments", "complaints", "expansion_of", "stored_parts"]
 
@@ -66,14 +66,18 @@ def check_chain(path: Path) -> None:
             position = struct.unpack(offset, following)[0]
 
 
-def check_segments(page: tifffile.TiffPage) -> None:
-    """Compare the lengths of strips or tiles with that of the file: memory is taken before they are read.
+def check_segments(path: Path, page: tifffile.TiffPage) -> None:
+    """Check the size of strips or tiles, packed and unpacked: memory is taken before they are read.
 
     Raises
     ------
     ValueError
         If one is longer than the file.
+    ReadError
+        If one is too large for the memory.
     """
+    if page.is_tiled:
+        require_memory(path, page.chunks, page.dtype)
     longest, size = max(page.databytecounts, default=0), page.parent.filehandle.size
     if longest > size:
         raise ValueError(f"a strip or tile of {longest} bytes in a file of {size}")
