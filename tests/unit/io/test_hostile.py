@@ -135,6 +135,28 @@ def test_a_gif_of_absurd_size(tmp_path: Path) -> None:
         read(path)
 
 
+def test_a_frame_outside_of_its_gif(tmp_path: Path) -> None:
+    path = write(make_seed("gif"), tmp_path)
+    content = bytearray(path.read_bytes())
+    last = content.rindex(b"\x2c\x00\x00\x00\x00")
+    struct.pack_into("<H", content, last + 1, 65535)
+    path.write_bytes(content)
+    with pytest.raises(ReadError, match=r"^a\.gif has frames of different kinds"):
+        read(path)
+
+
+def test_bytes_after_the_end_of_the_pixels_of_a_png(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    PIL.Image.fromarray(ZEROS).convert("P").save(path)
+    before, rest = path.read_bytes().split(b"IDAT")
+    length = int.from_bytes(before[-4:], "big")
+    pixels = b"IDAT" + zlib.compress(b"\0" * 5) + b"junk" * 5
+    chunk = struct.pack(">I", len(pixels) - 4) + pixels + struct.pack(">I", zlib.crc32(pixels))
+    path.write_bytes(before[:-4] + chunk + rest[length + 4 :])
+    with pytest.raises(ReadError, match=r"^a\.png .*its pixels are not complete"):
+        read(path)
+
+
 @pytest.mark.parametrize("compression", ["zlib", "zstd", "lzw", "packbits"])
 def test_a_tiff_that_promises_more_than_it_has(compression: str, tmp_path: Path) -> None:
     path = tmp_path / "a.tif"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
 import struct
 import threading
@@ -94,7 +95,7 @@ class PixelElement(NamedTuple):
 
 
 class _Quiet:
-    """Silence warnings while any thread is inside.
+    """Silence the warnings and the log of pydicom, which quote headers, while any thread is inside.
 
     `warnings.catch_warnings` alone restores the filters of whichever thread leaves last.
     """
@@ -103,6 +104,8 @@ class _Quiet:
         self._lock = threading.Lock()
         self._inside = 0
         self._filters = warnings.catch_warnings()
+        self._log = logging.getLogger("pydicom")
+        self._level = self._log.level
 
     def __enter__(self) -> None:
         with self._lock:
@@ -110,12 +113,15 @@ class _Quiet:
                 self._filters = warnings.catch_warnings()
                 self._filters.__enter__()
                 warnings.simplefilter("ignore", UserWarning)
+                self._level = self._log.level
+                self._log.setLevel(logging.CRITICAL + 1)
             self._inside += 1
 
     def __exit__(self, *error: object) -> None:
         with self._lock:
             self._inside -= 1
             if self._inside == 0:
+                self._log.setLevel(self._level)
                 self._filters.__exit__(None, None, None)
 
 
@@ -264,8 +270,10 @@ def require_decoder(dataset: Dataset, path: Path) -> None:
     try:
         available = get_decoder(syntax).is_available
     except NotImplementedError as error:
+        # In a damaged header other elements run into it, and names of patients are among them.
+        name = syntax if syntax.is_valid else "of a damaged header"
         raise ReadError(
-            f"{path.name} has the transfer syntax {syntax}, which no decoder reads",
+            f"{path.name} has the transfer syntax {name}, which no decoder reads",
             expected="a syntax of pixel data",
             fix="export it uncompressed (Explicit VR Little Endian)",
         ) from error

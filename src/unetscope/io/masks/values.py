@@ -96,7 +96,7 @@ def _one_channel(image: Image) -> Image:
 
 def _whole_numbers(values: NDArray[Any], name: str) -> NDArray[Any]:
     if values.dtype.kind == "f":
-        whole = (values == np.rint(values)) & (values < 2**32)
+        whole = (values == np.rint(values)) & (values < np.float64(2**32))
         if not whole.all():
             raise InputError(
                 f"{name} has {np.count_nonzero(~whole)} pixels that are fractions, too large or not numbers",

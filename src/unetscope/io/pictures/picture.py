@@ -171,6 +171,8 @@ def _frames(picture: Pillow.Image) -> Iterator[Pillow.Image]:
 
 def _frame(picture: Pillow.Image, depth: int, *, indices: bool) -> tuple[NDArray[Any], bool]:
     """Give the values of a frame without alpha, and whether any pixel was transparent."""
+    # Decoding can change the mode of a GIF's frame, and an array of another shape than its bytes has no end.
+    picture.load()
     values = np.asarray(picture)
     if picture.mode in {"LA", "RGBA"}:
         return _split_alpha(values)

@@ -139,7 +139,8 @@ def _inflate(inflater: zlib._Decompress, content: bytes) -> int:
     """Count what a piece inflates to, without keeping it."""
     count = 0
     try:
-        while content:
+        # After the end of the stream nothing is consumed any more.
+        while content and not inflater.eof:
             count += len(inflater.decompress(content, _PIECE))
             content = inflater.unconsumed_tail
     except zlib.error as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import threading
 import warnings
 import zlib
@@ -149,6 +150,25 @@ def test_syntaxes_that_nothing_decodes_are_named(make_dicom, syntax):
     dataset.file_meta.TransferSyntaxUID = syntax
     with pytest.raises(ReadError, match=rf"a\.dcm has the transfer syntax .*{syntax[-4:]}.*no decoder"):
         require_decoder(dataset, path)
+
+
+def test_a_damaged_transfer_syntax_is_not_repeated(make_dicom):
+    path = make_dicom("a.dcm", RAMP)
+    dataset = open_dicom(path)
+    with decoding(path):
+        dataset.file_meta.TransferSyntaxUID = "1.2.840\x02\x00\x10PN Doe^Jane"
+    with pytest.raises(ReadError, match="the transfer syntax of a damaged header"):
+        require_decoder(dataset, path)
+
+
+def test_nothing_of_a_header_is_logged(make_dicom, caplog):
+    path = make_dicom("a.dcm", RAMP)
+    level = logging.getLogger("pydicom").level
+    with decoding(path):
+        dataset = open_dicom(path)
+        dataset.file_meta.TransferSyntaxUID = "1.2.840\x02\x00\x10PN Doe^Jane"
+    assert caplog.text == ""
+    assert logging.getLogger("pydicom").level == level
 
 
 def test_remarks_of_pydicom_reach_nobody_from_any_thread(tmp_path):

@@ -162,3 +162,9 @@ def test_dicom_mask(make_dicom):
 def test_unreadable(tmp_path):
     with pytest.raises(ReadError, match="does not exist"):
         read_mask(tmp_path / "a.png")
+
+
+def test_half_precision_has_labels_too(tmp_path):
+    labels = np.array([[0, 1], [2, 2048]], np.float16)
+    tifffile.imwrite(tmp_path / "a.tif", labels)
+    np.testing.assert_array_equal(read_mask(tmp_path / "a.tif").data, labels.astype(int))
