@@ -157,8 +157,8 @@ def test_a_damaged_transfer_syntax_is_not_repeated(make_dicom):
     dataset = open_dicom(path)
     with decoding(path):
         dataset.file_meta.TransferSyntaxUID = "1.2.840\x02\x00\x10PN Doe^Jane"
-    with pytest.raises(ReadError, match="the transfer syntax of a damaged header"):
-        require_decoder(dataset, path)
+        with pytest.raises(ReadError, match="the transfer syntax of a damaged header"):
+            require_decoder(dataset, path)
 
 
 def test_nothing_of_a_header_is_logged(make_dicom, caplog):
