@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
+from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,8 @@ __all__ = ["align", "stored_pixels"]
 # GDCM comes last: it ends the whole process where a frame is larger or smaller than the image.
 _GDCM = "gdcm"
 _PLUGINS = ("pydicom", "pyjpegls", "pylibjpeg", "pillow", _GDCM)
+# How a file of JPEG 2000 begins; most frames are a bare codestream.
+_JP2 = b"\0\0\0\x0cjP  "
 # Markers of JPEG between those that start a frame: Huffman tables, reserved, arithmetic conditioning.
 _NO_FRAMES = (0xFFC4, 0xFFC8, 0xFFCC)
 
@@ -96,8 +99,10 @@ def _decode(
         settings = as_pixel_options(dataset, correct_unused_bits=False, allow_excess_frames=False, **options)
         decoder = get_decoder(layout.syntax)
         plugin = next((name for name in _PLUGINS if name in decoder.available_plugins), "")
-        if plugin == _GDCM:
-            _check_frames(file or dataset.PixelData, dataset)
+        if plugin == _GDCM or layout.syntax in JPEG2000TransferSyntaxes:
+            check = _check_boxes if layout.syntax in JPEG2000TransferSyntaxes else _check_size
+            for each in _encoded_frames(file or dataset.PixelData, dataset, frame):
+                check(each, layout)
         decoded: NDArray[Any] = decoder.as_array(
             file or dataset, index=frame, decoding_plugin=plugin, **settings
         )[0]
@@ -122,17 +127,34 @@ def _big_endian_bits(dataset: Dataset, path: Path, element: PixelElement) -> NDA
     return bits.reshape(shape if shape[0] > 1 else shape[1:])
 
 
-def _check_frames(source: Any, dataset: Dataset) -> None:
-    """Compare the size that each JPEG frame states with that of the image."""
+def _encoded_frames(source: Any, dataset: Dataset, frame: int | None) -> Iterator[bytes]:
+    """Give one frame or all of them as they are encoded, and put the file back to where it was."""
     start = 0 if isinstance(source, bytes) else source.tell()
-    layout = layout_of(dataset)
-    expected = (layout.rows, layout.columns, layout.samples)
-    for frame in generate_frames(source, number_of_frames=frame_count(dataset)):
-        bits, *size = _jpeg_header(frame)
-        if tuple(size) != expected or not layout.allocated / 2 < bits <= layout.allocated:
-            raise ValueError(f"a frame of {size} and {bits} bits in an image of {list(expected)}")
+    count = frame_count(dataset)
+    if frame is None:
+        yield from generate_frames(source, number_of_frames=count)
+    else:
+        yield get_frame(source, frame, number_of_frames=count)
     if not isinstance(source, bytes):
         source.seek(start)
+
+
+def _check_size(frame: bytes, layout: Layout) -> None:
+    """Compare the size that a JPEG frame states with that of the image."""
+    bits, *size = _jpeg_header(frame)
+    expected = [layout.rows, layout.columns, layout.samples]
+    if size != expected or not layout.allocated / 2 < bits <= layout.allocated:
+        raise ValueError(f"a frame of {size} and {bits} bits in an image of {expected}")
+
+
+def _check_boxes(frame: bytes, layout: Layout) -> None:  # noqa: ARG001
+    """Refuse a JP2 file whose boxes have no length: pydicom (3.0) stays at such a box for ever."""
+    at = 0
+    while frame.startswith(_JP2) and at + 8 <= len(frame) and frame[at + 4 : at + 8] != b"jp2c":
+        length = int.from_bytes(frame[at : at + 4], "big")
+        if length == 0:
+            raise ValueError("a box of no length in its JPEG 2000")
+        at += length
 
 
 def _jpeg_header(frame: bytes) -> tuple[int, int, int, int]:

@@ -76,7 +76,7 @@ def check_segments(path: Path, page: tifffile.TiffPage) -> None:
     ReadError
         If one is too large for the memory.
     """
-    if page.is_tiled:
+    if page.is_tiled and page.dtype is not None:
         require_memory(path, page.chunks, page.dtype)
     longest, size = max(page.databytecounts, default=0), page.parent.filehandle.size
     if longest > size:

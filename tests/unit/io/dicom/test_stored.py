@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.encaps import encapsulate
 from pydicom.pixels import pack_bits
 from pydicom.uid import (
     ExplicitVRBigEndian,
@@ -129,3 +130,14 @@ def test_pixels_that_no_decoder_decodes_are_one_sentence(capfd):
         ReadError, match="compressed as JPEG 2000 Image Compression that no installed decoder"
     ):
         stored_pixels(open_dicom(path), path, None)
+
+
+@pytest.mark.parametrize("frame", [None, 0])
+def test_a_box_of_no_length_in_jpeg_2000(make_dicom, frame):
+    path = make_dicom("a.dcm", np.zeros((4, 4), np.uint8))
+    dataset = pydicom.dcmread(path)
+    dataset.file_meta.TransferSyntaxUID = JPEG2000Lossless
+    dataset.PixelData = encapsulate([b"\0\0\0\x0cjP  \r\n\x87\n" + b"\0\0\0\0uuid"])
+    dataset.save_as(path)
+    with pytest.raises(ReadError, match="a box of no length"), decoding(path):
+        stored_pixels(open_dicom(path, header_only=True), path, frame)
