@@ -65,6 +65,10 @@ class DataEntry:
     mask_sha256: str
     reading: dict[str, Any] = dataclasses.field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        if unknown := self.reading.keys() - {"colors", "classes", "objects"}:
+            raise ValueError(f"a mask is not read with {', '.join(sorted(unknown))}")
+
 
 class Run:
     """A run folder.

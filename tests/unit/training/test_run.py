@@ -69,6 +69,16 @@ def test_damaged_data(run: Run, text: str) -> None:
         _ = run.data
 
 
+def test_a_mask_is_not_read_with_anything_else(run: Run) -> None:
+    path = run.path / "data.json"
+    entries = json.loads(path.read_text())
+    path.write_text(json.dumps([entry | {"reading": {"objects": True}} for entry in entries]))
+    assert all(entry.reading == {"objects": True} for entry in run.data)
+    path.write_text(json.dumps([entry | {"reading": {"on": "elsewhere"}} for entry in entries]))
+    with pytest.raises(ModelError, match=r"data\.json is damaged"):
+        _ = run.data
+
+
 def test_the_history_grows(run: Run) -> None:
     run.append(RECORD)
     run.append(replace(RECORD, epoch=2, val_dice=0.5))

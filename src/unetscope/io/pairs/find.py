@@ -16,7 +16,7 @@ from unetscope.io.pairs.matching import Match, Unpaired, match_names
 from unetscope.io.pairs.suggest import with_suggestions
 from unetscope.io.pairs.table import Pairing, read_table
 
-__all__ = ["find_pairs", "list_images", "match_masks", "open_table"]
+__all__ = ["find_pairs", "list_images", "match_masks"]
 
 
 def find_pairs(
@@ -82,7 +82,7 @@ def find_pairs(
                 expected="a table or two folders",
                 fix="leave masks out",
             )
-        return open_table(images, group, colors=colors, classes=classes, objects=objects)
+        return _open_table(images, group, colors=colors, classes=classes, objects=objects)
     rule = group_rule(group)
     matches = match_names(images, None if masks is None else Path(masks))
     if not matches.images:
@@ -98,7 +98,7 @@ def find_pairs(
     return Pairing(pairs, tuple(with_suggestions(unpaired, matches.images)), table, names, objects)
 
 
-def open_table(
+def _open_table(
     path: Path,
     group: str = "auto",
     *,
