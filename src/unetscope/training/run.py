@@ -66,8 +66,8 @@ class DataEntry:
     reading: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if unknown := self.reading.keys() - {"colors", "classes", "objects"}:
-            raise ValueError(f"a mask is not read with {', '.join(sorted(unknown))}")
+        if not isinstance(self.reading, dict) or self.reading.keys() - {"colors", "classes", "objects"}:
+            raise ValueError(f"a mask is not read with {self.reading!r}")
 
 
 class Run:
