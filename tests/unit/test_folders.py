@@ -208,6 +208,23 @@ def test_files_of_a_series_become_one_result(samples: Path, trained: Path, tmp_p
     np.testing.assert_array_equal(labels.data[1], expected)
 
 
+@pytest.mark.parametrize("file_format", ["nrrd", "dicom"])
+def test_formats_of_one_time_point_get_a_file_for_each(
+    samples: Path, trained: Path, tmp_path: Path, file_format: str
+) -> None:
+    source = samples / "heart" / "test"
+    options = {"series": True, "file_format": file_format, "threshold": 0.1}
+    index = predict_all(trained, source, tmp_path / "out", **options)
+    assert [entry["labels"] for entry in index] == [f"test_t{i}{FORMATS[file_format]}" for i in (1, 2)]
+    image = read(source)
+    expected = api.predict(trained, image, threshold=0.1).labels.take("T", 1).data
+    labels = read_mask(tmp_path / "out" / index[1]["labels"], on=image.take("T", 1))
+    np.testing.assert_array_equal(labels.data, expected)
+    mask = save(tmp_path / "truth.tif", expected)
+    (row,) = compare_folders(tmp_path / "out" / index[1]["labels"], mask).report.scores
+    assert row.dice == 1
+
+
 def test_each_of_several_series_has_its_result(samples: Path, trained: Path, tmp_path: Path) -> None:
     index = predict_all(trained, samples / "heart" / "training", tmp_path / "out", series=True)
     assert [entry["labels"] for entry in index] == ["training_1.tif", "training_2.tif"]

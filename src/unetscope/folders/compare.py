@@ -96,10 +96,11 @@ def _time_points(
     mask = read_mask(truth, on=labels)
     series = [labels.time_points(), mask.time_points(), [None] if image is None else image.time_points()]
     counts = [len(points) for points in series]
-    if counts[0] == 1 or counts[0] != counts[1]:
-        yield predicted.name, labels, mask, image
-        return
+    # A time point that was written by itself came from an image of many.
     shown = series[2] if counts[2] == counts[0] else [None] * counts[0]
+    if counts[0] == 1 or counts[0] != counts[1]:
+        yield predicted.name, labels, mask, shown[0]
+        return
     for i, points in enumerate(zip(*series[:2], shown, strict=True), start=1):
         yield f"{predicted.name}, time {i}", *points
 

@@ -42,6 +42,7 @@ FORMATS = {
 }
 """Formats of label files, and how their names end."""
 
+_ONE_TIME_POINT = ("nrrd", "dicom")
 _Job = tuple[str, Path, Callable[[], Image]]
 
 
@@ -69,7 +70,8 @@ def predict_files(
         Take the DICOM files of a folder, or of a DICOMDIR, as series: one result each, ``FOLDER`` or
         ``FOLDER_1``, …. A 3D model always does.
     out : Path
-        Folder for the results, one file of labels per image.
+        Folder for the results, one file of labels per image; one per time point, ``NAME_t1``, …, in the
+        formats that hold no more.
     file_format : str
         One of `FORMATS`; ``"dicom"`` writes segmentation objects that refer to the image's own files.
         ``"auto"``: PNG for planes, TIFF for volumes and time series.
@@ -105,17 +107,21 @@ def predict_files(
     _results_folder(out, overwrite=overwrite)
     index = read_index(out)
     numbered = loaded.recipe.target.kind == "instances"
+    total = len(jobs)
     try:
         for name, path, reader in jobs:
             started = time.perf_counter()
-            prediction = api.predict(loaded, reader(), threshold=threshold)
-            result = _write_result(
-                prediction, name, out, file_format, probabilities=probabilities, overwrite=overwrite
-            )
-            seconds = round(time.perf_counter() - started, 4)
-            result = replace(result, image=str(path.resolve()), objects=numbered, seconds=seconds)
-            index[result.labels] = asdict(result)
-            yield result, len(jobs)
+            parts = _parts(name, api.predict(loaded, reader(), threshold=threshold), file_format)
+            total += len(parts) - 1
+            for part_name, part in parts:
+                result = _write_result(
+                    part, part_name, out, file_format, probabilities=probabilities, overwrite=overwrite
+                )
+                seconds = round(time.perf_counter() - started, 4)
+                result = replace(result, image=str(path.resolve()), objects=numbered, seconds=seconds)
+                index[result.labels] = asdict(result)
+                yield result, total
+                started = time.perf_counter()
     finally:
         # Whatever stops the loop, a result without its entry would lose its physical grid.
         if index:
@@ -156,6 +162,14 @@ def _jobs(source: Path, *, series: bool) -> list[_Job]:
 
 def _holds_series(folder: Path) -> bool:
     return folder.is_dir() and any(kind_by_name(path) == "dicom" for path in list_images(folder))
+
+
+def _parts(name: str, prediction: Prediction, file_format: str) -> list[tuple[str, Prediction]]:
+    """What goes into a file each: all of it, or one time point for the formats that hold no more."""
+    points = prediction.time_points()
+    if file_format not in _ONE_TIME_POINT or len(points) == 1:
+        return [(name, prediction)]
+    return [(f"{name}_t{i:0{len(str(len(points)))}}", point) for i, point in enumerate(points, start=1)]
 
 
 def _write_result(

@@ -42,6 +42,11 @@ class Prediction:
     labels: Image
     probabilities: Image
 
+    def time_points(self) -> list[Prediction]:
+        """The points of a time series one by one, or this prediction alone."""
+        parts = zip(self.labels.time_points(), self.probabilities.time_points(), strict=True)
+        return [Prediction(labels, probabilities) for labels, probabilities in parts]
+
 
 def predict_image(model: Model, image: Image, *, threshold: float | None = None) -> Prediction:
     """Segment one image: a plane, a volume, or a series of them.
