@@ -16,7 +16,7 @@ from unetscope import api
 from unetscope.errors import InputError, OutputError
 from unetscope.folders import compare_folders, predict_files, report, write_report
 from unetscope.folders.predict import FORMATS
-from unetscope.io import read, read_mask, write_mask
+from unetscope.io import Image, read, read_mask, write_mask
 
 
 def predict_all(model: Path, source: Path, out: Path, **options: Any) -> list[dict[str, Any]]:
@@ -262,6 +262,15 @@ def test_png_predictions_of_dicom_are_measured_in_mm(
     for key in ("hausdorff95", "mean_surface_distance"):
         assert in_mm.mean[key] == pytest.approx(in_um.mean[key] / 1000, rel=1e-3)
     assert in_mm.mean["dice"] == in_um.mean["dice"]
+
+
+def test_a_series_of_one_time_point_is_named_alike_everywhere(tmp_path: Path) -> None:
+    labels = Image(np.eye(8, dtype=np.uint8)[np.newaxis, np.newaxis].repeat(3, axis=1), "TZYX")
+    mine = write_mask(tmp_path / "mine.ome.tif", labels)
+    assert read_mask(mine).axes == "TZYX"
+    comparison = compare_folders(mine, mine)
+    assert comparison.names == tuple(score.name for score in comparison.report.scores)
+    write_report(comparison, tmp_path / "report")
 
 
 def test_probability_maps_are_no_predictions(heart: SimpleNamespace, trained: Path, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ are called.
 """
 
 from unetscope.api.data import Data, fingerprint, left_out, load_examples, plan, plan_examples
-from unetscope.api.prediction import evaluate, load_model, normalize, predict
+from unetscope.api.prediction import evaluate, load_model, normalize, predict, time_points
 from unetscope.api.training import Training, prepare_resume, prepare_training, resume, train
 from unetscope.io import find_pairs, read, read_mask
 
@@ -27,5 +27,6 @@ __all__ = [
     "read",
     "read_mask",
     "resume",
+    "time_points",
     "train",
 ]

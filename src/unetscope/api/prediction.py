@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from unetscope.inference import Prediction
     from unetscope.model import Model
 
-__all__ = ["evaluate", "load_model", "normalize", "predict"]
+__all__ = ["evaluate", "load_model", "normalize", "predict", "time_points"]
 
 
 def normalize(image: Image, settings: Normalize | None = None) -> Image:
@@ -141,7 +141,7 @@ def evaluate(
             expected="one mask per prediction",
         )
     names = [image.name for image in truth] if names is None else names
-    rows = [row for one in zip(names, truth, predicted, strict=True) for row in _time_points(*one)]
+    rows = [row for one in zip(names, truth, predicted, strict=True) for row in time_points(*one)]
     target = Target(kind="multiclass") if target is None else target
     pairs = [(_truth(t, target), _predicted(p, target)) for _, t, p in rows]
     occurring = sorted(
@@ -158,8 +158,14 @@ def evaluate(
     )
 
 
-def _time_points(name: str, truth: Image, predicted: Image) -> list[tuple[str, Image, Image]]:
-    """Name the points of a time series; one row for anything else."""
+def time_points(name: str, truth: Image, predicted: Image) -> list[tuple[str, Image, Image]]:
+    """Name the points of a time series; one row for anything else.
+
+    Raises
+    ------
+    InputError
+        If the two have different numbers of time points.
+    """
     points = truth.time_points(), predicted.time_points()
     if len(points[0]) != len(points[1]):
         raise InputError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -93,16 +93,12 @@ def _time_points(
 ) -> Iterator[tuple[str, Image, Image, Image | None]]:
     """Name, prediction, truth and image of a pair of files, one after the other for a time series."""
     labels, image = _on_grid(read_mask(predicted), entry), _source_image(entry)
-    mask = read_mask(truth, on=labels)
-    series = [labels.time_points(), mask.time_points(), [None] if image is None else image.time_points()]
-    counts = [len(points) for points in series]
+    rows = api.time_points(predicted.name, read_mask(truth, on=labels), labels)
     # A time point that was written by itself came from an image of many.
-    shown = series[2] if counts[2] == counts[0] else [None] * counts[0]
-    if counts[0] == 1 or counts[0] != counts[1]:
-        yield predicted.name, labels, mask, shown[0]
-        return
-    for i, points in enumerate(zip(*series[:2], shown, strict=True), start=1):
-        yield f"{predicted.name}, time {i}", *points
+    points = [] if image is None else image.time_points()
+    shown: Sequence[Image | None] = points if len(points) == len(rows) else [None] * len(rows)
+    for (name, mask, part), one in zip(rows, shown, strict=True):
+        yield name, part, mask, one
 
 
 def _on_grid(labels: Image, entry: dict[str, Any] | None) -> Image:
