@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unetscope import api
-from unetscope.errors import InputError, ModelError
-from unetscope.io import find_series, read
+from unetscope.errors import ModelError
+from unetscope.io import Image, find_series, is_store, read
 
 if TYPE_CHECKING:
     from unetscope.io.dicom.series import Series
@@ -40,17 +40,16 @@ def describe(path: Path) -> dict[str, Any]:
         return _describe_model(path)
     if (path / "recipe.yaml").is_file():
         return _describe_run(path)
-    try:
-        return _describe_image(path)
-    except InputError:
-        if not path.is_dir() or len(series := find_series(path)) < 2:
-            raise
-        rows = {f"series {i}": _describe_series(one) for i, one in enumerate(series, start=1)}
-        return {"folder": str(path), **rows}
+    if not path.is_dir() or is_store(path):
+        return _describe_image(path, read(path, lazy=True))
+    series = find_series(path)
+    if len(series) == 1:
+        return _describe_image(path, series[0].read(lazy=True))
+    rows = {f"series {i}": _describe_series(one) for i, one in enumerate(series, start=1)}
+    return {"folder": str(path), **rows}
 
 
-def _describe_image(path: Path) -> dict[str, Any]:
-    image = read(path, lazy=True)
+def _describe_image(path: Path, image: Image) -> dict[str, Any]:
     card: dict[str, Any] = {
         "image": str(path),
         "format": image.source.format,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from unetscope.io._files import bare_name, is_image_file, kind_by_name
+from unetscope.io._files import bare_name, is_image_file, is_store, kind_by_name
 from unetscope.io.image import Image, Source
 from unetscope.io.masks import read_mask
 from unetscope.io.pairs import Pair, Pairing, Unpaired, find_pairs, list_images, match_masks
@@ -28,6 +28,7 @@ __all__ = [
     "find_pairs",
     "find_series",
     "is_image_file",
+    "is_store",
     "kind_by_name",
     "list_images",
     "match_masks",
