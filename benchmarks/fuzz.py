@@ -39,7 +39,7 @@ import numpy as np
 import pydicom
 
 from fuzz.mutators import mutate
-from fuzz.seeds import SECRET, SEEDS, Case, make_seed
+from fuzz.seeds import SECRET, SEEDS, Case, make_seed, write_case
 from unetscope.errors import ReadError, UNetScopeError
 from unetscope.io import Image, _limits, find_pairs, find_series, read, read_mask
 from unetscope.io._files import kind_of
@@ -94,16 +94,6 @@ def make_case(number: int, seed: int) -> tuple[str, Case]:
         name = list(SEEDS)[number // 2 % len(SEEDS)]
         case = make_seed(name)
     return name, mutate(case, Random(f"{seed}-{number}"))  # noqa: S311  not for secrets
-
-
-def write_case(case: Case, folder: Path) -> Path:
-    """Write the files; return what to read."""
-    for name, content in case.items():
-        path = folder / name
-        (path if name.endswith("/") else path.parent).mkdir(parents=True, exist_ok=True)
-        if not name.endswith("/"):
-            path.write_bytes(content)
-    return folder / next(iter(case))
 
 
 def actions_of(path: Path, seed: str) -> list[Callable[[], Any]]:

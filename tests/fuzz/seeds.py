@@ -23,7 +23,7 @@ from PIL import Image as Pillow
 from fuzz.dicom_seeds import DICOM_SEEDS
 from fuzz.pixels import COLOR, GREY, PIXELS, SECRET, VOLUME, Case, picture, single
 
-__all__ = ["SECRET", "SEEDS", "Case", "make_seed"]
+__all__ = ["SECRET", "SEEDS", "Case", "make_seed", "write_case"]
 
 # --- pictures ---
 
@@ -229,3 +229,13 @@ SEEDS: dict[str, Callable[[], Case]] = {
 def make_seed(name: str) -> Case:
     """Make a case once."""
     return SEEDS[name]()
+
+
+def write_case(case: Case, folder: Path) -> Path:
+    """Write the files; return what to read."""
+    for name, content in case.items():
+        path = folder / name
+        (path if name.endswith("/") else path.parent).mkdir(parents=True, exist_ok=True)
+        if not name.endswith("/"):
+            path.write_bytes(content)
+    return folder / next(iter(case))

@@ -25,7 +25,7 @@ import tifffile
 from pydicom.encaps import encapsulate
 from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEGLosslessSV1, RLELossless
 
-from fuzz.seeds import SECRET, SEEDS, Case, make_seed
+from fuzz.seeds import SECRET, SEEDS, make_seed, write_case
 from unetscope.errors import InputError, ReadError, UNetScopeError
 from unetscope.io import Image, _limits, find_pairs, find_series, read
 from unetscope.io.dicom import decode
@@ -47,16 +47,6 @@ def bounded_memory(megabytes: float) -> Iterator[None]:
     assert peak < megabytes * 2**20
 
 
-def write(case: Case, folder: Path) -> Path:
-    """Write the files of a case of the fuzzer; return the one to read."""
-    for name, content in case.items():
-        path = folder / name
-        (path if name.endswith("/") else path.parent).mkdir(parents=True, exist_ok=True)
-        if not name.endswith("/"):
-            path.write_bytes(content)
-    return folder / next(iter(case))
-
-
 def read_or_refuse(path: Path) -> Image | None:
     """Read an image, or expect one sentence that names the file."""
     try:
@@ -73,7 +63,7 @@ def read_or_refuse(path: Path) -> Image | None:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_the_valid_files_are_read(seed: str, tmp_path: Path) -> None:
-    path = write(make_seed(seed), tmp_path)
+    path = write_case(make_seed(seed), tmp_path)
     if seed in {"coco", "geojson", "csv", "contour"}:
         assert find_pairs(path)
     else:
@@ -90,7 +80,7 @@ def test_cut_off_at_every_sixteenth(seed: str, tmp_path: Path) -> None:
         cut = case[name][: len(case[name]) * part // 16]
         folder = tmp_path / str(part)
         with suppress(UNetScopeError):
-            read(write(case | {name: cut}, folder))
+            read(write_case(case | {name: cut}, folder))
 
 
 # --- bombs: little in the file, much in memory ---
@@ -136,7 +126,7 @@ def test_a_gif_of_absurd_size(tmp_path: Path) -> None:
 
 
 def test_a_frame_outside_of_its_gif(tmp_path: Path) -> None:
-    path = write(make_seed("gif"), tmp_path)
+    path = write_case(make_seed("gif"), tmp_path)
     content = bytearray(path.read_bytes())
     last = content.rindex(b"\x2c\x00\x00\x00\x00")
     struct.pack_into("<H", content, last + 1, 65535)
@@ -324,7 +314,7 @@ def test_json_that_is_nested_without_end(tmp_path: Path) -> None:
 
 def changed(seed: str, folder: Path, **attributes: Any) -> Path:
     """Write a DICOM seed with other values in its header."""
-    path = write(make_seed(seed), folder)
+    path = write_case(make_seed(seed), folder)
     dataset = pydicom.dcmread(path)
     for name, value in attributes.items():
         setattr(dataset, name, value)
@@ -338,7 +328,7 @@ def changed(seed: str, folder: Path, **attributes: Any) -> Path:
 def test_frames_of_another_size_do_not_end_the_process(
     seed: str, attribute: str, factor: int, tmp_path: Path
 ) -> None:
-    path = write(make_seed(seed), tmp_path)
+    path = write_case(make_seed(seed), tmp_path)
     dataset = pydicom.dcmread(path)
     changed(seed, tmp_path, **{attribute: factor * dataset[attribute].value})
     with pytest.raises(ReadError, match=r"^a\.dcm "):
@@ -365,7 +355,7 @@ def test_lossless_jpeg_of_another_size_does_not_end_the_process(tmp_path: Path) 
 
 @pytest.mark.filterwarnings("ignore:.*:UserWarning")
 def test_a_header_of_which_one_element_swallows_the_next(tmp_path: Path) -> None:
-    path = write(make_seed("dicom-palette"), tmp_path)
+    path = write_case(make_seed("dicom-palette"), tmp_path)
     content = path.read_bytes()
     modality = content.index(b"CS\x02\x00MR")
     name = content.index(SECRET.encode())
@@ -385,7 +375,7 @@ def test_fewer_frames_than_the_header_says(tmp_path: Path) -> None:
 
 
 def test_a_fragment_longer_than_the_file(tmp_path: Path) -> None:
-    path = write(make_seed("dicom-jpeg"), tmp_path)
+    path = write_case(make_seed("dicom-jpeg"), tmp_path)
     content = bytearray(path.read_bytes())
     fragment = content.index(b"\xff\xd8\xff") - 4
     struct.pack_into("<I", content, fragment, 10**6)
@@ -428,7 +418,7 @@ def test_a_lazy_image_of_absurd_size(compression: str | None, tmp_path: Path) ->
 
 
 def test_geojson_of_a_kind_that_is_no_word(tmp_path: Path) -> None:
-    folder = write(make_seed("geojson"), tmp_path)
+    folder = write_case(make_seed("geojson"), tmp_path)
     path = folder / "a.geojson"
     path.write_text(path.read_text().replace('"MultiPolygon"', "[]"))
     assert [pair.image.name for pair in find_pairs(folder).pairs] == ["a.png"]
@@ -444,7 +434,7 @@ def test_nifti_scaled_beyond_all_numbers(tmp_path: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore:.*:UserWarning")
 def test_a_dicomdir_with_a_name_that_no_system_has(tmp_path: Path) -> None:
-    path = write(make_seed("dicomdir"), tmp_path)
+    path = write_case(make_seed("dicomdir"), tmp_path)
     dataset = pydicom.dcmread(path)
     for record in dataset.DirectoryRecordSequence:
         if "ReferencedFileID" in record:
