@@ -92,6 +92,7 @@ def _describe_run(path: Path) -> dict[str, Any]:
         "run": str(path),
         "training images": roles.count("training"),
         "validation images": roles.count("validation"),
+        **({"test images": roles.count("test")} if "test" in roles else {}),
         "epochs": len(history),
         "seconds": round(history[-1]["seconds"], 1) if history else 0.0,
         "recipe": run.recipe.to_dict(),
@@ -102,21 +103,20 @@ def _describe_run(path: Path) -> dict[str, Any]:
 
 
 def _describe_model(path: Path) -> dict[str, Any]:
-    model = api.load_model(path, device="cpu")
-    recipe, provenance = model.recipe, dict(model.provenance)
+    card = api.read_card(path)
+    recipe, provenance = card.recipe, dict(card.provenance)
     try:
         scores = provenance.pop("scores")
     except KeyError:
         raise ModelError(f"{path} has no scores", expected="a model that training wrote") from None
-    parameters = sum(parameter.numel() for parameter in model.network.parameters())
     return {
         "model": str(path),
         "size": f"{path.stat().st_size / 1e6:.1f} MB",
         "preset": recipe.name,
-        "segments": f"{recipe.target.kind}, mask values {list(model.values)}",
-        "input": f"{recipe.network.dimensions}D, channels: {', '.join(model.channels)}",
-        "network": f"U-Net of depth {recipe.network.depth}, {parameters:,} parameters",
-        "threshold": model.threshold,
+        "segments": f"{recipe.target.kind}, mask values {list(card.values)}",
+        "input": f"{recipe.network.dimensions}D, channels: {', '.join(card.channels)}",
+        "network": f"U-Net of depth {recipe.network.depth}, {card.parameters:,} parameters",
+        "threshold": card.threshold,
         **provenance,
         **scores,
         "recipe": recipe.to_dict(),

@@ -23,6 +23,8 @@ __all__ = [
     "RecipeError",
     "TrainingError",
     "UNetScopeError",
+    "explain",
+    "is_out_of_memory",
 ]
 
 
@@ -101,3 +103,32 @@ class OutputError(UNetScopeError):
     """A result cannot be written; whatever was there before is untouched."""
 
     exit_code = 7
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error of Python, NumPy or torch says that there was not enough memory."""
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text
+
+
+def explain(error: BaseException) -> str:
+    """One sentence about any error, for the user.
+
+    Parameters
+    ----------
+    error : BaseException
+        One of ours says what to do; of any other, what kind it is and the first line of what it says.
+    """
+    if isinstance(error, UNetScopeError):
+        return str(error)
+    kind, said = type(error).__name__, str(error).strip().splitlines()
+    reason = f"{kind}: {_printable(said[0])}" if said else kind
+    if is_out_of_memory(error):
+        return str(
+            UNetScopeError(
+                f"there is too little memory ({reason})",
+                expected="more of it",
+                fix="close other programs, or use smaller images, patches or batches",
+            )
+        )
+    return f"unexpected {reason} (a mistake in the program, which should be reported)."

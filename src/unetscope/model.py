@@ -10,19 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
 
-from unetscope.errors import ModelError, UNetScopeError
 from unetscope.io.write import atomic
+from unetscope.model_card import FORMAT, FORMAT_VERSION, ModelCard, foreign_model, unfitting_model
 from unetscope.network import UNet
 from unetscope.preprocess import Preparation, Scaling
-from unetscope.recipe import Recipe, from_dict
+from unetscope.recipe import Recipe
 
-__all__ = ["FORMAT_VERSION", "Model"]
-
-FORMAT_VERSION = 1
-_FORMAT = "unetscope-model"
+__all__ = ["Model"]
 
 
 @dataclass(frozen=True)
@@ -87,7 +84,7 @@ class Model:
         tensors = {
             name: value.detach().cpu().contiguous() for name, value in self.network.state_dict().items()
         }
-        metadata = {"format": _FORMAT, "version": str(FORMAT_VERSION), "model": json.dumps(self._card())}
+        metadata = {"format": FORMAT, "version": str(FORMAT_VERSION), "model": json.dumps(self._card())}
         with atomic(path, overwrite=overwrite) as temporary:
             temporary.write_bytes(save(tensors, metadata))
         return path
@@ -101,39 +98,26 @@ class Model:
         ModelError
             If the file is missing, truncated, not a model of this program, or of a newer format.
         """
+        card = ModelCard.read(path)
         try:
-            with safe_open(path, framework="pt", device=str(device)) as file:
-                metadata = file.metadata() or {}
-                card = _read_card(metadata, path)
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            tensors = load_file(path, device=str(device))
         except (SafetensorError, OSError) as error:
-            reason = "no such file" if isinstance(error, FileNotFoundError) else "damaged or of another kind"
-            raise ModelError(
-                f"{path} is not a readable model ({reason})",
-                expected="a model.safetensors of a run",
-                fix="check the path, or copy the file again",
-            ) from None
+            raise foreign_model(path, error) from None
         try:
-            recipe = from_dict(card["recipe"], source=path.name)
-            outputs = len(card["values"]) if recipe.target.kind == "multiclass" else 1
-            network = UNet(recipe.network, len(card["channels"]), outputs)
+            outputs = len(card.values) if card.recipe.target.kind == "multiclass" else 1
+            network = UNet(card.recipe.network, len(card.channels), outputs)
             network.load_state_dict(tensors)
-            scaling = card["scaling"]
-            return cls(
-                network=network.to(device).eval(),
-                recipe=recipe,
-                values=tuple(card["values"]),
-                channels=tuple(card["channels"]),
-                scaling=None if scaling is None else Scaling(*map(_tuple, scaling.values())),
-                threshold=card["threshold"],
-                provenance=card["provenance"],
-            )
-        except (AttributeError, KeyError, TypeError, RuntimeError, UNetScopeError) as error:
-            raise ModelError(
-                f"{path} does not fit together ({error.__class__.__name__})",
-                expected="a model of this program",
-                fix="copy the file again, or train again",
-            ) from error
+        except (TypeError, RuntimeError) as error:
+            raise unfitting_model(path, error) from error
+        return cls(
+            network=network.to(device).eval(),
+            recipe=card.recipe,
+            values=card.values,
+            channels=card.channels,
+            scaling=card.scaling,
+            threshold=card.threshold,
+            provenance=card.provenance,
+        )
 
     def _card(self) -> dict[str, Any]:
         return {
@@ -144,30 +128,3 @@ class Model:
             "threshold": self.threshold,
             "provenance": dict(self.provenance),
         }
-
-
-def _read_card(metadata: Mapping[str, str], path: Path) -> dict[str, Any]:
-    if metadata.get("format") != _FORMAT:
-        raise ModelError(
-            f"{path} is a safetensors file of another program",
-            expected="a model of this program",
-            fix="check the path",
-        )
-    version = metadata.get("version", "")
-    if not version.isdecimal() or int(version) > FORMAT_VERSION:
-        raise ModelError(
-            f"{path} has model format {version or 'unknown'}",
-            expected=f"format {FORMAT_VERSION} or older",
-            fix="update unetscope",
-        )
-    try:
-        card = json.loads(metadata["model"])
-    except (KeyError, ValueError):
-        card = None
-    if not isinstance(card, dict):
-        raise ModelError(f"{path} has no readable description", expected="a model", fix="copy the file again")
-    return card
-
-
-def _tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value

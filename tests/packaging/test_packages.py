@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import sysconfig
@@ -67,7 +68,7 @@ def test_the_wheel_holds_the_package_and_all_sample_data(wheel: Path) -> None:
     modules -= {name for name in modules if "/sample_data/" in name}
     assert len(data) > 100
     packed = {name for name in names if name.startswith("unetscope/")}
-    assert packed == modules | data | {"unetscope/py.typed"}
+    assert packed == modules | data | {"unetscope/py.typed", "unetscope/napari.yaml"}
     assert all(name.startswith(f"unetscope-{unetscope.__version__}.dist-info/") for name in names - packed)
 
 
@@ -81,8 +82,10 @@ def test_the_sdist_holds_what_is_needed_to_build_and_test(sdist: Path) -> None:
     with tarfile.open(sdist) as archive:
         members = archive.getmembers()
     names = {member.name.partition("/")[2] for member in members}
-    assert {"pyproject.toml", "README.md", "LICENSE", "tests/conftest.py", "sample_data/make.py"} <= names
-    assert not any(name.startswith(("src/unetscope/sample_data", ".ci/")) for name in names)
+    top = {"pyproject.toml", "napari.yaml", "README.md", "LICENSE"}
+    assert top | {"tests/conftest.py", "sample_data/make.py"} <= names
+    links = ("src/unetscope/sample_data", "src/unetscope/napari.yaml")
+    assert not any(name.startswith((*links, ".ci/")) for name in names)
     assert all(member.isfile() or member.isdir() for member in members)
 
 
@@ -116,6 +119,25 @@ def test_the_installed_program_runs(installed: Path, tmp_path: Path) -> None:
     program = installed / ("unetscope.exe" if os.name == "nt" else "unetscope")
     assert run(program, "--version", cwd=tmp_path).strip() == unetscope.__version__
     assert "left-ventricle" in run(program, "presets", cwd=tmp_path)
+
+
+def test_the_installed_plugin_is_found_with_all_that_it_names(installed: Path, tmp_path: Path) -> None:
+    pytest.importorskip("npe2")
+    code = (
+        "from importlib import import_module; from npe2 import PluginManifest; "
+        "manifest = PluginManifest.from_distribution('unetscope'); "
+        "print(import_module('unetscope').__file__); "
+        "print(*[c.python_name for c in manifest.contributions.commands]); "
+        "print(*[w.display_name[2:] for w in manifest.contributions.widgets])"
+    )
+    place, names, widgets = run(installed / "python", "-c", code, cwd=tmp_path).splitlines()
+    assert Path(place).is_relative_to(installed.parent)
+    package = Path(place).parents[1]
+    for name in names.split():
+        module, _, function = name.partition(":")
+        source = (package / module.replace(".", "/")).with_suffix(".py").read_text(encoding="utf-8")
+        assert re.search(rf"^(def|class) {function}\b", source, re.MULTILINE), name
+    assert widgets.split() == ["Dataset", "Normalize", "Train", "Predict", "Metrics"]
 
 
 def test_the_installed_package_is_its_own_and_has_its_data(installed: Path, tmp_path: Path) -> None:

@@ -99,7 +99,8 @@ def mappings(draw):
 
     target, loss = whole.setdefault("target", {}), whole.setdefault("loss", {})
     target["values"] = draw(st.none() | st.lists(st.integers(), min_size=2, max_size=5, unique=True))
-    if target.get("ignore") in (target["values"] or ()):
+    target["background"] = 0 if target["values"] is not None else draw(st.integers(0, 9))
+    if target.get("ignore") in (target["background"], *(target["values"] or ())):
         target["ignore"] = None
     head = "ce" if target.setdefault("kind", "binary") == "multiclass" else "bce"
     loss["kind"] = draw(st.sampled_from([head, "dice", f"{head}+dice"]))

@@ -15,7 +15,8 @@ from PIL import Image as Pillow
 
 from unetscope import api
 from unetscope.errors import InputError, ModelError, OutputError, RecipeError
-from unetscope.io import Image, Source, read, read_mask
+from unetscope.evaluation import read_report
+from unetscope.io import Image, Source, find_pairs, read, read_mask
 from unetscope.recipe import change, to_yaml
 from unetscope.recipe.presets import preset
 from unetscope.recipe.recipe import Normalize, Target
@@ -62,7 +63,7 @@ def test_time_points_are_normalized_one_by_one() -> None:
 
 
 def test_one_image_has_no_statistics_of_a_dataset() -> None:
-    with pytest.raises(InputError, match=r"set normalize\.scope=image"):
+    with pytest.raises(InputError, match=r"normalize\.scope=image"):
         api.normalize(Image(np.eye(4), "YX"), Normalize(scope="dataset"))
 
 
@@ -272,6 +273,76 @@ def test_a_time_series_is_described_frame_by_frame() -> None:
     assert facts.foreground == frame.foreground
 
 
+# --- sparse annotation ---
+
+
+def painted(count: int = 4) -> list[tuple[Image, Image]]:
+    """Bright squares on dark noise, with a stroke of 2 in each and one of 1 beside it."""
+    rng, pairs = np.random.default_rng(0), []
+    for i in range(count):
+        pixels, strokes = rng.normal(0, 1, (32, 32)), np.zeros((32, 32), np.uint8)
+        pixels[8:24, 4 + i : 20 + i] += 6
+        strokes[12, 6 + i : 18 + i], strokes[2:4] = 2, 1
+        pairs.append((Image(pixels.astype(np.float32), "YX"), Image(strokes, "YX")))
+    return pairs
+
+
+def test_strokes_are_planned_trained_and_predicted(tiny: dict[str, int], tmp_path: Path) -> None:
+    settings = {f"target.{key}": value for key, value in STROKES.items()}
+    planned = api.plan(painted(), settings=settings)
+    assert planned.reasons[0].startswith("Sparse annotation: 7.4 % of the pixels are labeled.")
+    more = tiny | {"training.epochs": 60, "training.samples": 8, "optimizer.learning_rate": 0.01}
+    run = api.train(painted(), tmp_path / "run", settings=more | settings, device="cpu")
+    assert run.recipe.target == planned.recipe.target == Target(**STROKES)
+    model = api.load_model(run.path, device="cpu")
+    assert model.values == (0, 2)
+    image, _ = painted(1)[0]
+    predicted = api.predict(model, image).labels.data
+    truth = np.zeros((32, 32), bool)
+    truth[8:24, 4:20] = True
+    assert set(np.unique(predicted)) == {0, 2}
+    assert 2 * np.count_nonzero((predicted == 2) & truth) / ((predicted == 2).sum() + 256) > 0.8
+    metrics = json.loads((run.path / "metrics.json").read_text())
+    assert metrics["images"][0]["hausdorff95"] is None
+
+
+def test_strokes_without_background_are_refused_in_words() -> None:
+    pairs = [(image, mask.with_data(np.where(mask.data == 1, 0, mask.data))) for image, mask in painted()]
+    with pytest.raises(
+        InputError, match=r"strokes hold only the values \[2\]; expected strokes on the background"
+    ):
+        api.plan(pairs, settings=["target.ignore=0", "target.background=1"])
+
+
+# --- a split that a table gives ---
+
+
+def test_a_table_decides_who_trains(heart: SimpleNamespace, tiny: dict[str, int], tmp_path: Path) -> None:
+    table = find_pairs(heart.training).to_csv(tmp_path / "pairs.csv")
+    heading, *rows = table.read_text().splitlines()
+    # One group of two slices tests; the other two are separated by hand.
+    groups = ["a", "b", "c", "c"]
+    roles = ["training", "validation", "test", ""]
+    lines = [
+        f"{','.join(row.split(',')[:2])},{group},{role}"
+        for row, group, role in zip(rows, groups, roles, strict=True)
+    ]
+    table.write_text("\n".join([f"{heading},split", *lines]))
+    facts = api.fingerprint(table)
+    assert (facts.images, facts.groups, facts.validating) == (2, 2, 1)
+    training = api.prepare_training(table, tmp_path / "run", settings=tiny, device="cpu")
+    assert [entry.role for entry in training.run.data] == ["training", "validation", "test", "test"]
+    assert [sentence.split(" are in ")[1].split(",")[0] for sentence in training.warnings] == [
+        "training and in validation"
+    ]
+    list(training)
+    report = training.finish()
+    assert report is not None
+    assert report.n == 1
+    resumed = api.prepare_resume(tmp_path / "run", device="cpu")
+    assert [entry.role for entry in resumed.run.data] == ["training", "validation", "test", "test"]
+
+
 # --- resume ---
 
 
@@ -370,6 +441,39 @@ def test_a_class_is_scored_in_images_that_hold_it_alone() -> None:
     assert report.scores[1].dice == 0
 
 
+STROKES = {"ignore": 0, "background": 1}
+
+
+def test_strokes_are_compared_with_predictions_that_have_0_for_background() -> None:
+    truth = labels([[1, 1, 0, 2], [0, 1, 0, 2]])
+    predicted = labels([[0, 2, 2, 2], [2, 0, 0, 0]])
+    for kind in ("binary", "multiclass", "instances"):
+        report = api.evaluate([predicted], [truth], target=Target(kind=kind, **STROKES))
+        # One stroke pixel of the object is found, one is missed, and one of the background is taken for it.
+        assert report.mean["dice"] == pytest.approx(2 / 4)
+        assert sum(counts.tp for counts in report.scores[0].counts.values()) == 3
+        assert report.scores[0].hausdorff95 is None
+
+
+def test_strokes_of_classes_keep_their_values() -> None:
+    truth = labels([[1, 2, 3, 0], [1, 2, 3, 0]])
+    predicted = labels([[0, 2, 2, 9], [0, 2, 3, 9]])
+    # What is predicted where nobody labeled is not looked at, be it an unknown class.
+    report = api.evaluate([predicted], [truth], target=Target(kind="multiclass", **STROKES))
+    assert set(report.per_class) == {0, 2, 3}
+    assert report.per_class[3].pooled["recall"] == 0.5
+    assert report.per_class[0].pooled["dice"] == 1
+
+
+def test_images_in_which_nothing_is_labeled_are_left_out() -> None:
+    truth, empty = labels([[1, 2], [0, 0]]), labels([[0, 0], [0, 0]])
+    target = Target(kind="binary", **STROKES)
+    report = api.evaluate([truth, truth], [truth, empty], names=["a", "b"], target=target)
+    assert [score.name for score in report.scores] == ["a"]
+    with pytest.raises(InputError, match="all pixels of the 1 masks have the ignored value 0"):
+        api.evaluate([truth], [empty], target=target)
+
+
 def test_ignored_pixels_count_nowhere() -> None:
     truth = labels([[1, 1, 0, 9], [1, 1, 0, 9]])
     predicted = labels([[1, 1, 0, 1], [1, 1, 0, 0]])
@@ -409,3 +513,52 @@ def test_time_series_of_different_lengths_are_refused() -> None:
     labels = np.ones((3, 4, 4), np.uint8)
     with pytest.raises(InputError, match="a has 3 time points and its prediction 2; expected equally many"):
         api.evaluate([Image(labels[:2], "TYX")], [Image(labels, "TYX")], names=["a"])
+
+
+def test_objects_are_matched_one_by_one() -> None:
+    """One object found with IoU 3/4, one missed, one invented."""
+    truth = labels([[1, 1, 0, 2], [1, 1, 0, 2], [0, 0, 0, 0]])
+    predicted = labels([[7, 7, 0, 0], [7, 0, 0, 0], [0, 0, 0, 4]])
+    report = api.evaluate([predicted], [truth], target=Target(kind="instances"))
+    assert report.mean["object_f1"] == 0.5
+    assert report.mean["panoptic_quality"] == 0.375
+    assert (report.mean["true_objects"], report.mean["predicted_objects"]) == (2, 2)
+    assert "object_f1" not in api.evaluate([predicted], [truth], target=Target(kind="binary")).mean
+
+
+def test_a_trained_model_of_objects_is_scored_by_objects(trained_objects: Path) -> None:
+    metrics = json.loads((trained_objects / "metrics.json").read_text())
+    assert metrics["mean"]["true_objects"] > 1
+    assert read_report(trained_objects).to_dict()["images"][0]["objects"] == metrics["images"][0]["objects"]
+
+
+# --- outcomes ---
+
+
+def test_outcomes_are_those_that_evaluate_counts() -> None:
+    truth = labels([[1, 1, 0, 9], [1, 1, 0, 9]])
+    predicted = labels([[1, 0, 1, 1], [1, 1, 0, 0]], spacing=(0.5, 2.0))
+    target = Target(kind="binary", ignore=9)
+    outcomes = api.outcomes(truth, predicted, target=target)
+    assert outcomes.data.tolist() == [[1, 3, 2, 0], [1, 1, 0, 0]]
+    assert (outcomes.spacing, outcomes.units, outcomes.axes) == (predicted.spacing, "mm", "YX")
+    counts = api.evaluate([predicted], [truth], target=target).scores[0].counts[1]
+    assert (counts.tp, counts.fp, counts.fn) == (3, 1, 1)
+
+
+def test_another_class_is_wrong_where_there_are_several() -> None:
+    truth, predicted = labels([[2, 2, 0]]), labels([[1, 2, 0]])
+    assert api.outcomes(truth, predicted, classes=(0, 1, 2)).data.tolist() == [[4, 1, 0]]
+
+
+def test_outcomes_of_strokes_and_of_objects() -> None:
+    strokes = labels([[0, 1, 2, 2, 0]])
+    sparse = Target(kind="binary", ignore=0, background=1)
+    assert api.outcomes(strokes, labels([[2, 2, 2, 0, 2]]), target=sparse).data.tolist() == [[0, 2, 1, 3, 0]]
+    objects = api.outcomes(labels([[1, 2, 0]]), labels([[5, 5, 5]]), target=Target(kind="instances"))
+    assert objects.data.tolist() == [[1, 1, 2]]
+
+
+def test_outcomes_of_a_time_series() -> None:
+    series = Image(np.ones((2, 3, 4, 5), np.uint8), "TZYX")
+    assert api.outcomes(series, series).axes == "TZYX"

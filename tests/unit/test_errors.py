@@ -6,9 +6,9 @@ import pickle
 import pytest
 
 from unetscope import errors
-from unetscope.errors import InputError, ReadError, UNetScopeError
+from unetscope.errors import InputError, ReadError, UNetScopeError, explain
 
-ALL = [getattr(errors, name) for name in errors.__all__]
+ALL = [item for name in errors.__all__ if inspect.isclass(item := getattr(errors, name))]
 
 
 @pytest.mark.parametrize(
@@ -75,3 +75,34 @@ def test_an_error_crosses_process_boundaries(error):
     after = pickle.loads(pickle.dumps(before))
     assert type(after) is error
     assert str(after) == str(before)
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (MemoryError(), True),
+        (RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"), True),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried 9 bytes"), True),
+        (RuntimeError("size mismatch"), False),
+    ],
+)
+def test_out_of_memory_is_recognized(error, expected):
+    assert errors.is_out_of_memory(error) is expected
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (ReadError("a.png is empty", expected="a PNG image"), "a.png is empty; expected a PNG image."),
+        (MemoryError(), "there is too little memory (MemoryError);"),
+        (RuntimeError("CUDA out of memory.\nmore"), "(RuntimeError: CUDA out of memory.)"),
+        (KeyError("b"), "unexpected KeyError: 'b' ("),
+        (ValueError("\x1b[2J"), "unexpected ValueError: \\x1b[2J ("),
+        (StopIteration(), "unexpected StopIteration ("),
+    ],
+)
+def test_any_error_is_one_sentence(error: Exception, sentence: str) -> None:
+    told = explain(error)
+    assert sentence in told
+    assert "\n" not in told
+    assert told.endswith(".")

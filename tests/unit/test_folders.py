@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -69,6 +70,22 @@ def test_every_result_is_announced_with_their_number(
         ("SAMPLE-B_0001.png", 2),
         ("SAMPLE-B_0003.png", 2),
     ]
+
+
+def test_progress_is_that_of_each_image_and_may_stop_the_rest(
+    heart: SimpleNamespace, trained: Path, tmp_path: Path
+) -> None:
+    told: list[float] = []
+
+    def stop_in_the_second(part: float) -> None:
+        if told and part < told[-1]:
+            raise KeyboardInterrupt
+        told.append(part)
+
+    with pytest.raises(KeyboardInterrupt):
+        predict_all(trained, heart.test, tmp_path / "out", progress=stop_in_the_second)
+    assert told[0] == 0 < told[-1] < 1
+    assert len(json.loads((tmp_path / "out" / "predictions.json").read_text())) == 1
 
 
 def test_probabilities_agree_with_labels(heart: SimpleNamespace, trained: Path, tmp_path: Path) -> None:
@@ -314,7 +331,7 @@ def test_predictions_of_objects_need_no_word_about_it(
     truth = read_mask(samples / "cells" / "masks" / "field_01.tif").data > 0
     comparison = compare_folders(tmp_path / "out", samples / "cells" / "masks")
     expected = 2 * np.count_nonzero(predicted & truth) / (predicted.sum() + truth.sum())
-    assert comparison.objects
+    assert comparison.target.kind == "instances"
     assert comparison.report.mean["dice"] == pytest.approx(expected)
 
 
@@ -368,6 +385,17 @@ def test_the_figure_of_objects_shows_what_was_scored(
     predict_all(trained_objects, samples / "cells" / "images" / "field_01.png", tmp_path / "out")
     (case,) = report._cases(compare_folders(tmp_path / "out", samples / "cells" / "masks"))
     assert case.truth.dtype == case.predicted.dtype == bool
+
+
+def test_the_figure_of_strokes_leaves_out_what_nobody_labeled(tmp_path: Path) -> None:
+    truth, predicted = np.zeros((4, 4), np.uint8), np.full((4, 4), 2, np.uint8)
+    truth[0], truth[2] = 1, 2
+    files = save(tmp_path / "p.png", predicted), save(tmp_path / "t.png", truth)
+    comparison = compare_folders(*files, ignore=0, background=1)
+    shown = replace(comparison, images=(Image(np.eye(4), "YX"),))
+    (case,) = report._cases(shown)
+    np.testing.assert_array_equal(case.truth, np.where(truth == 2, 2, 0))
+    np.testing.assert_array_equal(case.predicted, np.where(truth > 0, 2, 0))
 
 
 def test_one_image_is_shown_once(heart: SimpleNamespace, trained: Path, tmp_path: Path) -> None:

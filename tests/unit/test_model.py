@@ -17,7 +17,8 @@ from safetensors.torch import load_file, save_file
 from unetscope.errors import ModelError, OutputError
 from unetscope.inference import predict_image
 from unetscope.io.image import Image
-from unetscope.model import FORMAT_VERSION, Model
+from unetscope.model import Model
+from unetscope.model_card import FORMAT_VERSION, ModelCard
 from unetscope.network import UNet
 from unetscope.preprocess import Scaling
 from unetscope.recipe import Recipe, change
@@ -199,3 +200,12 @@ def test_the_description_names_no_place(path: Path, tmp_path: Path) -> None:
     text = json.dumps(_metadata(path))
     assert str(tmp_path) not in text
     assert str(Path.home()) not in text
+
+
+def test_the_card_says_what_the_model_says(model: Model, path: Path) -> None:
+    card = ModelCard.read(path)
+    for name in ("recipe", "values", "channels", "scaling", "threshold"):
+        assert getattr(card, name) == getattr(model, name)
+    assert card.provenance == model.provenance
+    # Without the statistics of batch normalization.
+    assert card.parameters == sum(parameter.numel() for parameter in model.network.parameters())

@@ -59,6 +59,11 @@ def test_naming_the_functions_loads_nothing_heavy(statement):
     assert loaded(statement).isdisjoint({"torch", "qtpy", "napari", "magicgui", "matplotlib"})
 
 
+def test_a_card_is_read_without_torch(trained):
+    code = f"from unetscope import api; api.read_card({str(trained)!r})"
+    assert "torch" not in loaded(code)
+
+
 def test_the_public_names():
     assert sorted(unetscope.__all__) == NAMES
     assert dir(unetscope) == NAMES

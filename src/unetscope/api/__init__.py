@@ -4,27 +4,41 @@ Importing this package loads neither torch nor matplotlib; training and predicti
 are called.
 """
 
+from unetscope.api.checks import Check, Look, check_examples, look_at
 from unetscope.api.data import Data, fingerprint, left_out, load_examples, plan, plan_examples
-from unetscope.api.prediction import evaluate, load_model, normalize, predict, time_points
+from unetscope.api.images import Histogram, Preview, histogram, normalize, prepare, preview
+from unetscope.api.models import load_model, read_card
+from unetscope.api.prediction import evaluate, outcomes, predict, time_points
 from unetscope.api.training import Training, prepare_resume, prepare_training, resume, train
 from unetscope.io import find_pairs, read, read_mask
 
 __all__ = [
+    "Check",
     "Data",
+    "Histogram",
+    "Look",
+    "Preview",
     "Training",
+    "check_examples",
     "evaluate",
     "find_pairs",
     "fingerprint",
+    "histogram",
     "left_out",
     "load_examples",
     "load_model",
+    "look_at",
     "normalize",
+    "outcomes",
     "plan",
     "plan_examples",
     "predict",
+    "prepare",
     "prepare_resume",
     "prepare_training",
+    "preview",
     "read",
+    "read_card",
     "read_mask",
     "resume",
     "time_points",

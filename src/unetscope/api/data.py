@@ -3,32 +3,40 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from unetscope.io import Image, Pairing, find_pairs, is_image_file
+from unetscope.preprocess import true_labels
+from unetscope.recipe import Recipe, change
 from unetscope.recipe.fingerprint import Fingerprint, take_fingerprint
 from unetscope.recipe.plan import Plan, plan_recipe
+from unetscope.recipe.recipe import Target
+from unetscope.training.split import roles_of_groups
 
 if TYPE_CHECKING:
     from unetscope.training.dataset import Example
 
-__all__ = ["Data", "StrPath", "fingerprint", "left_out", "load_examples", "plan", "plan_examples"]
+__all__ = ["Data", "Settings", "StrPath", "fingerprint", "left_out", "load_examples", "plan", "plan_examples"]
 
 StrPath = str | Path
 Data = StrPath | Sequence[tuple[Image, Image]]
 """A folder or CSV table of pairs, or images with their masks in memory."""
+Settings = Mapping[str, Any] | Sequence[str]
+"""Changes to a recipe, ``{"training.epochs": 5}`` or ``["training.epochs=5"]``."""
 
 
-def fingerprint(data: Data, masks: StrPath | None = None) -> Fingerprint:
-    """The facts about a dataset that a plan is made from.
+def fingerprint(data: Data, masks: StrPath | None = None, *, target: Target | None = None) -> Fingerprint:
+    """The facts about a dataset that a plan is made from; images for the test are not looked at.
 
     Parameters
     ----------
     data : path, or sequence of (Image, Image)
     masks : path, optional
         A folder of masks, when they are not where `find_pairs` looks.
+    target : Target, optional
+        Its `ignore` and `background` say how masks are read.
 
     Raises
     ------
@@ -36,10 +44,17 @@ def fingerprint(data: Data, masks: StrPath | None = None) -> Fingerprint:
         If there are no usable pairs, or the images differ in kind.
     """
     examples, _ = load_examples(data, masks)
-    return _fingerprint_of(examples)
+    return _fingerprint_of(examples, target or Target())
 
 
-def plan(data: Data, masks: StrPath | None = None, *, minutes: float = 10.0, device: str = "auto") -> Plan:
+def plan(
+    data: Data,
+    masks: StrPath | None = None,
+    *,
+    minutes: float = 10.0,
+    device: str = "auto",
+    settings: Settings = (),
+) -> Plan:
     """Plan a recipe for a dataset, with its reasons.
 
     Parameters
@@ -50,6 +65,9 @@ def plan(data: Data, masks: StrPath | None = None, *, minutes: float = 10.0, dev
         Time budget.
     device : str
         Where it will be trained; see `train`.
+    settings : mapping or sequence of str
+        Changes that will be made to the planned recipe; see `prepare_training`. The plan itself heeds
+        ``target.ignore`` and ``target.background``, which say how masks are read.
 
     Raises
     ------
@@ -57,14 +75,22 @@ def plan(data: Data, masks: StrPath | None = None, *, minutes: float = 10.0, dev
         As for `fingerprint`.
     """
     examples, _ = load_examples(data, masks)
-    return plan_examples(examples, minutes=minutes, device=device)
+    return plan_examples(examples, minutes=minutes, device=device, settings=settings)
 
 
-def plan_examples(examples: Sequence[Example], *, minutes: float = 10.0, device: str = "auto") -> Plan:
+def plan_examples(
+    examples: Sequence[Example],
+    *,
+    minutes: float = 10.0,
+    device: str = "auto",
+    settings: Settings = (),
+) -> Plan:
     """Plan a recipe for examples that are read already; see `plan`."""
     from unetscope.training.loop import choose_device
 
-    return plan_recipe(_fingerprint_of(examples), device=choose_device(device).type, minutes=minutes)
+    target = change(Recipe(), settings).target
+    facts = _fingerprint_of(examples, target)
+    return plan_recipe(facts, device=choose_device(device).type, minutes=minutes, target=target)
 
 
 def left_out(pairing: Pairing) -> tuple[str, ...]:
@@ -104,10 +130,19 @@ def load_examples(
         pairing.check()
         pairs = pairing.usable()
         names = Counter(pair.image.name for pair in pairs)
-        examples = [Example(_name(pair.image, names), pair.group, *pairing.read(pair)) for pair in pairs]
+        examples = [
+            Example(_name(pair.image, names), pair.group, *pairing.read(pair), split=pair.split)
+            for pair in pairs
+        ]
         return examples, left_out(pairing)
+    known = Counter(image.name for image, _ in data)
     examples = [
-        Example(f"image {i}", image.source.group or f"image {i}", image, mask)
+        Example(
+            image.name if known[image.name] == 1 else f"image {i}",
+            image.source.group or f"image {i}",
+            image,
+            mask,
+        )
         for i, (image, mask) in enumerate(data, start=1)
     ]
     return examples, ()
@@ -118,6 +153,12 @@ def _name(path: Path, names: Counter[str]) -> str:
     return path.name if names[path.name] == 1 else f"{path.parent.name}/{path.name}"
 
 
-def _fingerprint_of(examples: Sequence[Example]) -> Fingerprint:
-    groups = {example.group for example in examples}
-    return take_fingerprint(((example.image, example.mask) for example in examples), groups=len(groups))
+def _fingerprint_of(examples: Sequence[Example], target: Target) -> Fingerprint:
+    groups = [example.group for example in examples]
+    roles = roles_of_groups(groups, [example.split for example in examples])
+    seen = [example for example in examples if roles.get(example.group) != "test"]
+    return take_fingerprint(
+        ((one.image, one.mask.with_data(true_labels(one.mask.data, target))) for one in seen),
+        groups=len({example.group for example in seen}),
+        validating=sum(roles.get(example.group) == "validation" for example in seen),
+    )

@@ -1,8 +1,9 @@
-"""Images in, normalized images, predictions and reports out."""
+"""Images in, predictions and reports out."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,72 +11,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unetscope.api.data import StrPath
+from unetscope.api.models import load_model
 from unetscope.errors import InputError
+from unetscope.evaluation.matching import ObjectCounts, match_objects
+from unetscope.evaluation.overlay import outcome_labels
 from unetscope.evaluation.report import Report
 from unetscope.evaluation.score import score_image
 from unetscope.io import Image, read
-from unetscope.preprocess import Preparation
-from unetscope.preprocess.frames import join_frames, split_frames
-from unetscope.recipe.recipe import Normalize, Preprocess, Target
+from unetscope.preprocess import IGNORED, is_labeled, true_labels
+from unetscope.recipe.recipe import Target
 
 if TYPE_CHECKING:
-    from unetscope.inference import Prediction
+    from unetscope.inference import Prediction, Progress
     from unetscope.model import Model
 
-__all__ = ["evaluate", "load_model", "normalize", "predict", "time_points"]
-
-
-def normalize(image: Image, settings: Normalize | None = None) -> Image:
-    """Normalize an image as training would; in a time series, each point by itself.
-
-    Parameters
-    ----------
-    image : Image
-    settings : Normalize, optional
-        5th to 95th percentile become 0 and 1, clipped, unless given.
-
-    Returns
-    -------
-    Image
-        float32, on the same grid.
-
-    Raises
-    ------
-    InputError
-        For NaN pixels, or settings that need statistics of a training set.
-    """
-    settings = Normalize() if settings is None else settings
-    if settings.scope == "dataset":
-        raise InputError(
-            "one image is to be normalized by the statistics of a dataset",
-            expected="scope image or channel",
-            fix="set normalize.scope=image",
-        )
-    preparation = Preparation(Preprocess(normalize=settings))
-    dimensions = len(image.spatial_axes)
-    frames = [preparation.normalized(frame) for frame in split_frames(image, dimensions)]
-    data = join_frames(frames, image, dimensions)
-    return image.with_data(data if "C" in image.axes else data.squeeze(-1 - dimensions))
-
-
-def load_model(path: StrPath, *, device: str = "auto") -> Model:
-    """Load a model file, or the best model of a run folder.
-
-    Raises
-    ------
-    ModelError
-        If there is no model, or it is damaged, foreign or of a newer format.
-    """
-    from unetscope.model import Model
-    from unetscope.training.loop import choose_device
-    from unetscope.training.run import Run
-
-    path = Path(path)
-    return Model.load(Run.open(path).model_path if path.is_dir() else path, device=choose_device(device))
+__all__ = ["evaluate", "outcomes", "predict", "time_points"]
 
 
 def predict(
-    model: Model | StrPath, image: Image | NDArray[Any] | StrPath, *, threshold: float | None = None
+    model: Model | StrPath,
+    image: Image | NDArray[Any] | StrPath,
+    *,
+    threshold: float | None = None,
+    progress: Progress | None = None,
 ) -> Prediction:
     """Segment one image.
 
@@ -87,28 +45,31 @@ def predict(
         An array is taken as (Y, X) or (Z, Y, X) without channels; use an Image for anything else.
     threshold : float, optional
         Instead of the model's own.
+    progress : callable, optional
+        Called often, with the part that is done, from 0 to 1; what it raises stops the prediction.
 
     Returns
     -------
     Prediction
-        Labels and probabilities on the image's own grid.
+        Labels and probabilities on the image's own grid; its method `at` gives the labels of another
+        threshold without predicting again.
 
     Raises
     ------
     InputError
-        If the image does not fit the model, or the threshold is no probability or has no meaning for it.
+        If the image does not fit the model or into memory, or the threshold is no probability or has no
+        meaning for the model.
     """
     from unetscope.inference import predict_image
     from unetscope.model import Model
 
     if not isinstance(model, Model):
         model = load_model(model)
-    _check_threshold(threshold, model)
     if isinstance(image, str | Path):
         image = read(image)
     elif not isinstance(image, Image):
         image = Image(image, "ZYX"[-image.ndim :])
-    return predict_image(model, image, threshold=threshold)
+    return predict_image(model, image, threshold=threshold, progress=progress)
 
 
 def evaluate(
@@ -120,6 +81,9 @@ def evaluate(
 ) -> Report:
     """Score predictions against the truth, image by image, and time point by time point.
 
+    Images in which nothing is labeled are left out. Distances are not measured between strokes (sparse
+    annotation).
+
     Parameters
     ----------
     predicted, truth : sequence of Image
@@ -128,12 +92,12 @@ def evaluate(
         For the table; the names of the truth unless given.
     target : Target, optional
         How masks are read, from the recipe. Without it every mask value is a class; with instances, all
-        objects together are compared with the background.
+        objects together are compared with the background, and objects one by one are matched, too.
 
     Raises
     ------
     InputError
-        If there is nothing to compare, or grids differ.
+        If there is nothing to compare, nothing is labeled, or grids differ.
     """
     if len(predicted) != len(truth):
         raise InputError(
@@ -141,21 +105,65 @@ def evaluate(
             expected="one mask per prediction",
         )
     names = [image.name for image in truth] if names is None else names
-    rows = [row for one in zip(names, truth, predicted, strict=True) for row in time_points(*one)]
     target = Target(kind="multiclass") if target is None else target
+    rows = _labeled_rows(names, truth, predicted, target)
     pairs = [(_truth(t, target), _predicted(p, target)) for _, t, p in rows]
-    occurring = sorted(
-        {int(v) for pair in pairs for labels in pair for v in np.unique(labels)} - {target.ignore}
-    )
-    in_truth = {int(v) for labels, _ in pairs for v in np.unique(labels)} - {0, target.ignore}
+    occurring = sorted({int(v) for pair in pairs for labels in pair for v in np.unique(labels)} - {IGNORED})
+    in_truth = {int(v) for labels, _ in pairs for v in np.unique(labels)} - {0, IGNORED}
     # With several classes, an image that holds only one of them is still scored by that class.
     classes = occurring if len(in_truth) > 1 else None
-    return Report(
-        tuple(
-            score_image(name, t, p, classes=classes, spacing=on.spacing, units=on.units, ignore=target.ignore)
-            for (name, _, on), (t, p) in zip(rows, pairs, strict=True)
+    scores = [
+        score_image(
+            name,
+            t,
+            p,
+            classes=classes,
+            spacing=on.spacing,
+            units=on.units,
+            ignore=IGNORED,
+            surface=not target.sparse,
         )
+        for (name, _, on), (t, p) in zip(rows, pairs, strict=True)
+    ]
+    if target.kind == "instances" and not target.sparse:
+        scores = [
+            replace(score, objects=_matched(t, p, target))
+            for score, (_, t, p) in zip(scores, rows, strict=True)
+        ]
+    return Report(tuple(scores))
+
+
+def outcomes(
+    truth: Image, predicted: Image, *, target: Target | None = None, classes: Sequence[int] | None = None
+) -> Image:
+    """Say what became of each pixel, as `evaluate` counts it.
+
+    Parameters
+    ----------
+    truth, predicted : Image
+        Label images on the same grid, of any axes.
+    target : Target, optional
+        How masks are read; as for `evaluate`.
+    classes : sequence of int, optional
+        All labels of the data set, if there are several classes: those of `Report.per_class`.
+
+    Returns
+    -------
+    Image
+        uint8 on the grid of `predicted`: 0 where both are background or nobody labeled, and 1, 2, … for
+        `unetscope.evaluation.overlay.OUTCOMES` in their order: correct, false positive, false negative,
+        wrong class.
+
+    Raises
+    ------
+    InputError
+        If the shapes differ.
+    """
+    target = Target(kind="multiclass") if target is None else target
+    labels = outcome_labels(
+        _truth(truth, target), _predicted(predicted, target), classes=classes, ignore=IGNORED
     )
+    return predicted.with_data(labels)
 
 
 def time_points(name: str, truth: Image, predicted: Image) -> list[tuple[str, Image, Image]]:
@@ -177,30 +185,33 @@ def time_points(name: str, truth: Image, predicted: Image) -> list[tuple[str, Im
     return list(zip(names, *points, strict=True))
 
 
-def _check_threshold(threshold: float | None, model: Model) -> None:
-    if threshold is None:
-        return
-    if not 0 < threshold < 1:
+def _labeled_rows(
+    names: Sequence[str], truth: Sequence[Image], predicted: Sequence[Image], target: Target
+) -> list[tuple[str, Image, Image]]:
+    """All time points in which anything is labeled."""
+    rows = [row for one in zip(names, truth, predicted, strict=True) for row in time_points(*one)]
+    labeled = [row for row in rows if is_labeled(row[1].data, target)]
+    if rows and not labeled:
         raise InputError(
-            f"the threshold is {threshold:g}", expected="a probability between 0 and 1", fix="correct it"
+            f"all pixels of the {len(truth)} masks have the ignored value {target.ignore}",
+            expected="labels in at least one",
+            fix="paint some, or correct the ignored value",
         )
-    if model.recipe.target.kind == "multiclass":
-        raise InputError(
-            f"the model chooses the likeliest of {len(model.values)} classes, for which the threshold "
-            f"{threshold:g} has no meaning",
-            expected="no threshold",
-            fix="leave it out",
-        )
+    return labeled
 
 
 def _truth(mask: Image, target: Target) -> NDArray[Any]:
-    """The mask with all objects as 1, unless they are classes; ignored pixels stay what they are."""
+    """The mask's `true_labels`, with all objects as 1 unless they are classes."""
+    labels = true_labels(mask.data, target)
     if target.kind == "multiclass":
-        return mask.data
-    foreground = (mask.data > target.threshold).astype(np.int64)
-    if target.ignore is not None:
-        foreground[mask.data == target.ignore] = target.ignore
-    return foreground
+        return labels
+    return np.where(labels == IGNORED, IGNORED, labels > target.threshold)
+
+
+def _matched(truth: Image, predicted: Image, target: Target) -> ObjectCounts:
+    labels = true_labels(truth.data, target)
+    objects = np.where(labels > target.threshold, labels, 0)
+    return match_objects(objects, predicted.data, valid=labels != IGNORED)
 
 
 def _predicted(labels: Image, target: Target) -> NDArray[Any]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unetscope.api.data import Data, StrPath, load_examples, plan_examples
-from unetscope.api.prediction import evaluate, load_model, predict
+from unetscope.api.models import load_model
+from unetscope.api.prediction import evaluate, predict
+from unetscope.errors import explain
 from unetscope.evaluation.report import Report
 from unetscope.io import read, read_mask
 from unetscope.recipe import Recipe, change, read_recipe
@@ -43,6 +47,7 @@ class Training:
         self.recipe = run.recipe
         self.device = choose_device(device)
         self._examples = examples
+        self._outcome = "stopped"
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -51,19 +56,43 @@ class Training:
         for example, entry in zip(self._examples, self.run.data, strict=True):
             if example.image.source.group is not None:
                 patients.setdefault(example.image.source.group, set()).add(entry.role)
-        shared = sum(len(roles) > 1 for roles in patients.values())
-        if not shared:
-            return ()
-        return (
-            f"slices of {shared} patient(s) are in training and in validation, so validation scores flatter; "
-            "set split.group=patient for honest ones",
+        shared = {
+            role: sum({"training", role} <= roles for roles in patients.values())
+            for role in ("validation", "test")
+        }
+        return tuple(
+            f"slices of {number} patient(s) are in training and in {role}, so {role} scores flatter; "
+            "set split.group=patient for honest ones"
+            for role, number in shared.items()
+            if number
         )
 
     def __iter__(self) -> Iterator[EpochRecord]:
         """Train; whoever iterates may stop at any epoch, and the best model is kept."""
         from unetscope.training.session import fit
 
-        yield from fit(self.run, self._examples, device=self.device)
+        self.run.write_status(
+            state="preparing",
+            message="",
+            device=str(self.device),
+            pid=os.getpid(),
+            epoch=0,
+            left_out=self.left_out,
+            warnings=self.warnings,
+        )
+        with self._telling_failure():
+            yield from fit(self.run, self._examples, device=self.device)
+        self._outcome = "stopped" if self.run.stop_requested else "finished"
+        self.run.write_status(state=self._outcome)
+
+    def previews(self) -> AbstractContextManager[Callable[[EpochRecord], None]]:
+        """A function to give every record to; it keeps a current prediction of one image in the run folder.
+
+        The time that it takes is not counted, and what is trained stays the same.
+        """
+        from unetscope.training.preview import preview_writer
+
+        return preview_writer(self.run, self._examples, device=self.device)
 
     def finish(self) -> Report | None:
         """Score the best model on the validation images, on their own grids, and write metrics and curves.
@@ -73,6 +102,13 @@ class Training:
         Report or None
             None without validation images, or when not even one epoch was finished.
         """
+        self.run.write_status(state="scoring")
+        with self._telling_failure():
+            report = self._score()
+        self.run.write_status(state=self._outcome)
+        return report
+
+    def _score(self) -> Report | None:
         from unetscope.evaluation.plots import save, training_curves
 
         history = self.run.history()
@@ -91,6 +127,18 @@ class Training:
         )
         self.run.write_metrics({"over": "validation images", **report.to_dict()})
         return report
+
+    @contextmanager
+    def _telling_failure(self) -> Iterator[None]:
+        """Whoever watches the run folder learns how it ended, too."""
+        try:
+            yield
+        except (GeneratorExit, KeyboardInterrupt, SystemExit):
+            self.run.write_status(state="stopped")
+            raise
+        except Exception as error:
+            self.run.write_status(state="failed", message=explain(error))
+            raise
 
 
 def prepare_training(
@@ -144,7 +192,7 @@ def prepare_training(
     objects = known.target.kind == "instances"
     examples, unusable = load_examples(data, masks, group=known.split.group, objects=objects)
     if chosen is None:
-        chosen = change(plan_examples(examples, device=device).recipe, settings)
+        chosen = change(plan_examples(examples, device=device, settings=settings).recipe, settings)
     run = Run.create(Path(out), chosen, describe_data(examples, chosen), overwrite=overwrite)
     return Training(run, examples, device, left_out=unusable)
 
@@ -193,7 +241,7 @@ def prepare_resume(path: StrPath, *, device: str = "auto") -> Training:
 
     run = Run.open(Path(path))
     run.check_data()
-    run.clear_stop()
+    run.clear_requests()
     examples = []
     for entry in run.data:
         image = read(Path(entry.image))

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from contextlib import nullcontext
 from dataclasses import asdict
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, CycloptsError, Group, Parameter
 
@@ -23,7 +24,10 @@ from unetscope.cli.output import (
     training_progress,
     write_result,
 )
-from unetscope.errors import UNetScopeError
+from unetscope.errors import UNetScopeError, explain
+
+if TYPE_CHECKING:
+    from unetscope.api import Training
 
 __all__ = ["app", "run"]
 
@@ -33,6 +37,8 @@ app = App(
     help="""Segment images with a U-Net: from DICOM, PNG or TIFF files to measured results.
 
     A first try on made-up heart images: unetscope demo
+
+    In the viewer napari, with the same images: unetscope gui
 
     On your own images, which lie in a folder together with masks that you drew:
 
@@ -94,12 +100,7 @@ def _explain(error: BaseException) -> tuple[str, int]:
             return f"{' '.join(str(error).split())} See `{command} --help`.", 2
         case KeyboardInterrupt():
             return "interrupted.", 130
-    reason = (str(error).splitlines() or [""])[0]
-    return (
-        f"unexpected {type(error).__name__}: {reason} (too little memory, or a mistake in the program: "
-        "run again with --debug to see where)",
-        UNetScopeError.exit_code,
-    )
+    return f"{explain(error)} Run again with --debug to see where.", UNetScopeError.exit_code
 
 
 @app.command
@@ -154,24 +155,37 @@ def presets(*, show: str | None = None, json: Json = False) -> None:
 
 @app.command
 def plan(
-    data: Path, /, *, masks: Masks = None, minutes: float = 10.0, device: Device = "auto", json: Json = False
+    data: Path,
+    /,
+    *,
+    masks: Masks = None,
+    minutes: float = 10.0,
+    set_: Annotated[list[str] | None, Parameter(name="--set", negative="", consume_multiple=True)] = None,
+    device: Device = "auto",
+    json: Json = False,
 ) -> None:
     """Look at a dataset and say how `train` would go about it, and why.
 
     Parameters
     ----------
     data
-        Folder of images with masks, or a CSV table with the columns image, mask and group.
+        Folder of images with masks, or a CSV table with the columns image, mask, group and split.
     minutes
         Training time to plan for.
+    set_
+        Changes to the recipe, such as --set target.ignore=0 target.background=1 for sparse annotation.
     """
     from unetscope import api
-    from unetscope.recipe import to_yaml
+    from unetscope.recipe import Recipe, change, to_yaml
 
-    examples, left_out = api.load_examples(data, masks)
-    planned = api.plan_examples(examples, minutes=minutes, device=device)
+    settings = set_ or ()
+    known = change(Recipe(), settings)
+    numbered = known.target.kind == "instances"
+    examples, left_out = api.load_examples(data, masks, group=known.split.group, objects=numbered)
+    planned = api.plan_examples(examples, minutes=minutes, device=device, settings=settings)
+    recipe = change(planned.recipe, settings)
     if json:
-        write_result({"recipe": planned.recipe.to_dict(), "reasons": list(planned.reasons)})
+        write_result({"recipe": recipe.to_dict(), "reasons": list(planned.reasons)})
         return
     groups = {example.group for example in examples}
     say(f"{count(len(examples), 'image')} with masks in {count(len(groups), 'group')}.")
@@ -179,7 +193,7 @@ def plan(
         say(f"  left out: {sentence}")
     for reason in planned.reasons:
         say(f"- {reason}")
-    say(f"\nThe recipe, to be changed with --set or as a file:\n\n{to_yaml(planned.recipe)}")
+    say(f"\nThe recipe, to be changed with --set or as a file:\n\n{to_yaml(recipe)}")
 
 
 @app.command
@@ -199,7 +213,7 @@ def pairs(
     Parameters
     ----------
     data
-        Folder of images with masks, or a CSV table with the columns image, mask and group.
+        Folder of images with masks, or a CSV table with the columns image, mask, group and split.
     colors
         What the colors of color-coded masks stand for, such as --colors "#000000=0" "#ff0000=1".
     objects
@@ -276,6 +290,7 @@ def train(
     device: Device = "auto",
     overwrite: Overwrite = False,
     tensorboard: Flag = False,
+    previews: Flag = False,
     json: Json = False,
 ) -> None:
     """Train a U-Net on images with masks. Stop at any time with Ctrl-C: the best model so far is kept.
@@ -283,7 +298,7 @@ def train(
     Parameters
     ----------
     data
-        Folder of images with masks, or a CSV table with the columns image, mask and group.
+        Folder of images with masks, or a CSV table with the columns image, mask, group and split.
     out
         Folder for the model and everything about the training.
     preset
@@ -300,6 +315,8 @@ def train(
         Changes to the recipe, such as --set network.depth=3 training.batch_size=8.
     tensorboard
         Also write curves for TensorBoard to the run folder (needs the extra `tensorboard`).
+    previews
+        Keep a current prediction of one validation image in the run folder, for whoever watches it.
     """
     from unetscope import api
     from unetscope.errors import RecipeError
@@ -315,7 +332,7 @@ def train(
         device=device,
         overwrite=overwrite,
     )
-    _train(training, tensorboard=tensorboard, json=json)
+    _train(training, tensorboard=tensorboard, previews=previews, json=json)
 
 
 @app.command
@@ -325,6 +342,7 @@ def resume(
     *,
     device: Device = "auto",
     tensorboard: Flag = False,
+    previews: Flag = False,
     json: Json = False,
 ) -> None:
     """Go on with a training that was interrupted.
@@ -335,10 +353,13 @@ def resume(
         The folder that `train` wrote.
     tensorboard
         Also write curves for TensorBoard to the run folder.
+    previews
+        Keep a current prediction of one validation image in the run folder, for whoever watches it.
     """
     from unetscope import api
 
-    _train(api.prepare_resume(run, device=device), tensorboard=tensorboard, json=json)
+    training = api.prepare_resume(run, device=device)
+    _train(training, tensorboard=tensorboard, previews=previews, json=json)
 
 
 @app.command
@@ -376,9 +397,9 @@ def predict(
     threshold
         Probability from which on a pixel is the object, instead of the model's own.
     """
-    from unetscope.folders import predict_files
+    from unetscope.folders import PredictedFile, predict_files
 
-    results = []
+    results: list[PredictedFile] = []
     with progress(None, "predicting") as update:
         for result, total in predict_files(
             model,
@@ -390,6 +411,7 @@ def predict(
             threshold=threshold,
             device=device,
             overwrite=overwrite,
+            progress=lambda part: update(len(results) + part),
         ):
             results.append(result)
             update(len(results), of=total, text=result.labels)
@@ -410,6 +432,8 @@ def evaluate(
     out: Path | None = None,
     json: Annotated[Path | None, Parameter(help="Write all numbers to this file, as JSON.")] = None,
     objects: Flag = False,
+    ignore: int | None = None,
+    background: int = 0,
     overwrite: Overwrite = False,
 ) -> None:
     """Compare results with masks: precision, recall, Dice, IoU and distances, image by image.
@@ -423,12 +447,16 @@ def evaluate(
     out
         Folder for a report with table and figures.
     objects
-        The masks number their objects: compare all objects together with the background.
+        The masks number their objects: compare all together with the background, and match them one by one.
+    ignore
+        Mask value of pixels that nobody labeled; 0 for sparse annotation.
+    background
+        Mask value of the background; usually 1 in sparse annotation.
     """
     from unetscope.folders import compare_folders, write_report
     from unetscope.io.write import write_json
 
-    comparison = compare_folders(predicted, truth, objects=objects)
+    comparison = compare_folders(predicted, truth, objects=objects, ignore=ignore, background=background)
     for sentence in comparison.left_out:
         note(f"left out: {sentence}")
     say(comparison.report.table())
@@ -436,6 +464,28 @@ def evaluate(
         write_json(json, comparison.report.to_dict(), overwrite=overwrite)
     if out is not None:
         note(f"report: {write_report(comparison, out, overwrite=overwrite)}")
+
+
+@app.command
+def gui(*paths: Path, sample: str | None = None) -> None:
+    """Open napari with all widgets docked, and files, folders or a sample set in it.
+
+    Parameters
+    ----------
+    paths
+        Files and folders to open: images, DICOM series, images with masks.
+    sample
+        A sample set to open: heart, fundus, xray or cells; heart if nothing else is to be opened.
+    """
+    try:
+        from unetscope._napari.app import run_viewer
+    except ImportError as error:
+        raise UNetScopeError(
+            f"the viewer cannot start ({error})",
+            expected="napari with a Qt binding",
+            fix='run pip install "unetscope[gui]"',
+        ) from error
+    run_viewer(paths, sample=sample or (None if paths else "heart"))
 
 
 def _settings_of(
@@ -452,15 +502,16 @@ def _settings_of(
     return settings + (changes or [])
 
 
-def _train(training: Any, *, tensorboard: bool, json: bool) -> None:
+def _train(training: Training, *, tensorboard: bool, previews: bool, json: bool) -> None:
     from unetscope.cards import describe
     from unetscope.training.tensorboard import scalar_writer
 
     recipe = training.recipe
     roles = [entry.role for entry in training.run.data]
+    test = f"{roles.count('test')} left for a test, " if "test" in roles else ""
     note(
         f"{recipe.name}: {count(roles.count('training'), 'image')} to train on, "
-        f"{roles.count('validation')} to validate, "
+        f"{roles.count('validation')} to validate, {test}"
         f"{describe_budget(recipe)} on {training.device}; run folder {training.run.path}"
     )
     for sentence in training.left_out:
@@ -469,6 +520,7 @@ def _train(training: Any, *, tensorboard: bool, json: bool) -> None:
         note(f"careful: {sentence}")
     with (
         scalar_writer(training.run.path if tensorboard else None) as write,
+        training.previews() if previews else nullcontext() as preview,
         training_progress(recipe) as advance,
     ):
         try:
@@ -476,6 +528,8 @@ def _train(training: Any, *, tensorboard: bool, json: bool) -> None:
                 write(record)
                 note(show_epoch(record))
                 advance(record)
+                if preview is not None:
+                    preview(record)
         except KeyboardInterrupt:
             if not training.run.model_path.exists():
                 # Nothing was learned that could be kept.
@@ -487,4 +541,7 @@ def _train(training: Any, *, tensorboard: bool, json: bool) -> None:
         return
     if report is not None:
         say(report.table("summary"))
-    say(f"model: {training.run.model_path}")
+    if training.run.model_path.exists():
+        say(f"model: {training.run.model_path}")
+    else:
+        note("stopped before the end of the first epoch: there is no model yet")

@@ -60,13 +60,13 @@ def progress(total: int | None, label: str) -> Iterator[Any]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=_messages, transient=True, disable=not _messages.is_terminal) as bar:
         task = bar.add_task(label, total=total)
-        yield lambda done, of=total, text=label: bar.update(task, completed=done, total=of, description=text)
+        yield lambda done, of=None, text=None: bar.update(task, completed=done, total=of, description=text)
 
 
 @contextmanager
 def training_progress(recipe: Recipe) -> Iterator[Callable[[EpochRecord], None]]:
     """A bar of the training's budget with the time left; yields a function that takes note of an epoch."""
-    from unetscope.training.loop import budget_used
+    from unetscope.training.budget import budget_used
 
     columns = (TextColumn("training"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     with Progress(*columns, console=_messages, transient=True, disable=not _messages.is_terminal) as bar:

@@ -39,7 +39,8 @@ def as_text(pairing: Pairing, folder: Path) -> str:
         sign = "ok " if pair.usable else "no "
         paths = " ← ".join(_seen_from(folder, path) for path in (pair.image, pair.mask))
         labels = ", ".join(map(str, pair.labels[:_MOST_LABELS])) + ", …" * (len(pair.labels) > _MOST_LABELS)
-        lines.append(f"{sign} {paths}  [{pair.group}]  labels {labels or 'unknown'}")
+        belongs = f"{pair.group}, {pair.split}" if pair.split else pair.group
+        lines.append(f"{sign} {paths}  [{belongs}]  labels {labels or 'unknown'}")
         lines += [f"      {sentence}" for sentence in (*pair.problems, *pair.notes)]
     if pairing.unpaired:
         lines.append(f"{count(len(pairing.unpaired), 'file')} in no pair:")

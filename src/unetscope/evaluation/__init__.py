@@ -1,10 +1,11 @@
-"""Predictions against truths: pixel counts, overlap scores, surface distances, reports.
+"""Predictions against truths: pixel and object counts, overlap scores, surface distances, reports.
 
 Figures are in `unetscope.evaluation.plots`, which is not imported here: it needs matplotlib.
 """
 
 from __future__ import annotations
 
+from unetscope.evaluation.matching import ObjectCounts, match_objects
 from unetscope.evaluation.metrics import (
     METRICS,
     Counts,
@@ -21,7 +22,9 @@ from unetscope.evaluation.metrics import (
     recall,
     specificity,
 )
+from unetscope.evaluation.paired import Difference, Paired, pair_reports
 from unetscope.evaluation.report import ClassSummary, Report
+from unetscope.evaluation.saved import read_report
 from unetscope.evaluation.score import ImageScore, score_image
 from unetscope.evaluation.surface import surface_distances
 
@@ -29,7 +32,10 @@ __all__ = [
     "METRICS",
     "ClassSummary",
     "Counts",
+    "Difference",
     "ImageScore",
+    "ObjectCounts",
+    "Paired",
     "Report",
     "accuracy",
     "count",
@@ -38,9 +44,12 @@ __all__ = [
     "f1",
     "iou",
     "macro",
+    "match_objects",
     "mean_iou",
     "measure",
+    "pair_reports",
     "precision",
+    "read_report",
     "recall",
     "score_image",
     "specificity",

@@ -30,6 +30,8 @@ from unetscope.io.write import atomic
 __all__ = ["Case", "case_panels", "save", "score_bars", "training_curves"]
 
 _ROLES = (("train", "training", "#0072B2"), ("val", "validation", "#D55E00"))
+_SHARES = (*METRICS, "accuracy", "mean_iou")
+_OBJECT_SHARES = ("object_f1", "panoptic_quality")
 _COLUMNS = ("Image", "Truth", "Prediction", "Comparison")
 _LEGEND_COLUMNS = 6
 _WIDTH = 10.0
@@ -125,26 +127,29 @@ def case_panels(cases: Sequence[Case], *, classes: Sequence[int] | None = None) 
     return figure
 
 
-def score_bars(report: Report, metrics: Sequence[str] = METRICS) -> Figure:
+def score_bars(report: Report, metrics: Sequence[str] | None = None) -> Figure:
     """Draw the mean over images as bars, its standard deviation as whiskers, every image as a dot.
 
     Parameters
     ----------
     report : Report
         The scores.
-    metrics : sequence of str
-        Any of `METRICS`, ``"accuracy"`` and ``"mean_iou"``.
+    metrics : sequence of str, optional
+        Any of `METRICS`, ``"accuracy"``, ``"mean_iou"`` and, where objects were matched, ``"object_f1"``
+        and ``"panoptic_quality"``; `METRICS` and the last two, unless given.
 
     Raises
     ------
     InputError
         If a metric is not one of these.
     """
-    unknown = sorted(set(metrics) - set(report.pooled))
-    if unknown or not metrics:
+    known = [key for key in (*_SHARES, *_OBJECT_SHARES) if key in report.values]
+    if metrics is None:
+        metrics = [key for key in known if key in (*METRICS, *_OBJECT_SHARES)]
+    if not metrics or set(metrics) - set(known):
         raise InputError(
             f"the metrics to draw are {', '.join(metrics) or 'none'}",
-            expected=f"some of {', '.join(report.pooled)}",
+            expected=f"some of {', '.join(known)}",
             fix="correct the names",
         )
     mean, std = ([values[metric] for metric in metrics] for values in (report.mean, report.std))
@@ -154,8 +159,9 @@ def score_bars(report: Report, metrics: Sequence[str] = METRICS) -> Figure:
     axes.bar(places, mean, width=0.65, color="#56B4E9", alpha=0.55)
     jitter = np.random.default_rng(0).uniform(-0.22, 0.22, report.n)
     for place, metric in zip(places, metrics, strict=True):
-        values = [score.metrics[metric] for score in report.scores]
-        axes.scatter(place + jitter, values, s=10, color="#0072B2", alpha=0.6, linewidths=0, zorder=2)
+        axes.scatter(
+            place + jitter, report.values[metric], s=10, color="#0072B2", alpha=0.6, linewidths=0, zorder=2
+        )
     axes.errorbar(places, mean, yerr=std, fmt="none", ecolor="black", elinewidth=1.4, capsize=5, zorder=3)
     axes.set_xticks(places, [TITLES[metric] for metric in metrics])
     top = max(1.0, *(m + s for m, s in zip(mean, std, strict=True)))
@@ -166,14 +172,14 @@ def score_bars(report: Report, metrics: Sequence[str] = METRICS) -> Figure:
 
 
 def save(figure: Figure, path: Path | str, *, overwrite: bool = False) -> Path:
-    """Write a figure as a PNG file.
+    """Write a figure as a PNG or SVG file.
 
     Parameters
     ----------
     figure : Figure
         The figure.
     path : Path or str
-        A name that ends in ``.png``.
+        A name that ends in ``.png`` or ``.svg``.
     overwrite : bool
         Whether an earlier file may be replaced.
 
@@ -183,10 +189,13 @@ def save(figure: Figure, path: Path | str, *, overwrite: bool = False) -> Path:
         If the name has another ending, the file exists already, or it cannot be written.
     """
     path = Path(path)
-    if path.suffix.lower() != ".png":
-        raise OutputError(f"{path.name} is no name for a figure", expected="a name in .png", fix="rename it")
+    kind = path.suffix.lower().removeprefix(".")
+    if kind not in ("png", "svg"):
+        raise OutputError(
+            f"{path.name} is no name for a figure", expected="a name in .png or .svg", fix="rename it"
+        )
     with atomic(path, overwrite=overwrite) as temporary:
-        figure.savefig(temporary, format="png", dpi=_DPI)
+        figure.savefig(temporary, format=kind, dpi=_DPI)
     return path
 
 

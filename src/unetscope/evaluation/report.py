@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -22,13 +22,16 @@ import numpy as np
 
 from unetscope.errors import InputError
 from unetscope.evaluation import table
+from unetscope.evaluation.matching import ObjectCounts
 from unetscope.evaluation.metrics import METRICS, Counts, macro, measure
-from unetscope.evaluation.score import ImageScore
+from unetscope.evaluation.score import ImageScore, object_scores
 
-__all__ = ["TITLES", "ClassSummary", "Report"]
+__all__ = ["TITLES", "ClassSummary", "Report", "show_value"]
 
 _SCORES = (*METRICS, "accuracy")
+_OBJECTS = tuple(object_scores(ObjectCounts()))
 _DISTANCES = ("hausdorff95", "mean_surface_distance")
+_DIGITS = {"true_objects": 1, "predicted_objects": 1} | dict.fromkeys(_DISTANCES, 2)
 TITLES = {
     "precision": "Precision",
     "recall": "Recall",
@@ -37,6 +40,10 @@ TITLES = {
     "f1": "F1",
     "accuracy": "Accuracy",
     "mean_iou": "Mean IoU",
+    "object_f1": "Object F1",
+    "panoptic_quality": "PQ",
+    "true_objects": "Objects",
+    "predicted_objects": "Predicted",
     "hausdorff95": "HD95",
     "mean_surface_distance": "MSD",
 }
@@ -110,23 +117,44 @@ class Report:
         return next(measured, self.scores[0].units)
 
     @cached_property
-    def mean(self) -> dict[str, float]:
-        """Mean over images of `METRICS`, accuracy, mean IoU and distances.
+    def values(self) -> dict[str, list[float]]:
+        """Of every image, in the order of `scores`: `METRICS`, accuracy and mean IoU.
 
-        A distance is averaged over the images where it is defined, and NaN if there are none; if
-        distances were not measured, they are not in the dictionary.
+        Scores of objects and distances, in `units`, too if any image has them; NaN where one has not, or
+        where a distance is undefined.
         """
-        return {key: _over_defined(values, np.mean) for key, values in self._values.items()}
+        scores = {key: [score.metrics[key] for score in self.scores] for key in (*_SCORES, "mean_iou")}
+        rows = self.rows()
+        measured = [key for key in (*_OBJECTS, *_DISTANCES) if any(row.get(key) is not None for row in rows)]
+        return scores | {key: [_or_nan(row.get(key)) for row in rows] for key in measured}
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Keys of `values` in the order of the tables."""
+        return tuple(key for key in (*_SCORES, *_OBJECTS, *_DISTANCES) if key in self.values)
+
+    @property
+    def header(self) -> tuple[str, ...]:
+        """Titles of `columns`, with units."""
+        return tuple(
+            f"{TITLES[key]} ({self.units})" if key in _DISTANCES else TITLES[key] for key in self.columns
+        )
+
+    @cached_property
+    def mean(self) -> dict[str, float]:
+        """Mean over images of `values`, for a distance over those where it is defined (NaN if none)."""
+        return {key: _over_defined(values, np.mean) for key, values in self.values.items()}
 
     @cached_property
     def std(self) -> dict[str, float]:
         """Population standard deviation over images, of the same values as `mean`."""
-        return {key: _over_defined(values, np.std) for key, values in self._values.items()}
+        return {key: _over_defined(values, np.std) for key, values in self.values.items()}
 
     @cached_property
     def pooled(self) -> dict[str, float]:
-        """`METRICS`, accuracy and mean IoU from the counts of all images."""
-        return macro(self._counts)
+        """`METRICS`, accuracy, mean IoU and scores of objects from the counts of all images."""
+        objects = [score.objects for score in self.scores if score.objects is not None]
+        return macro(self._counts) | (object_scores(sum(objects, ObjectCounts())) if objects else {})
 
     @cached_property
     def per_class(self) -> dict[int, ClassSummary]:
@@ -165,9 +193,12 @@ class Report:
         return [score.to_dict() for score in self.scores]
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything in plain types; NaN stays NaN, which `unetscope.io.write_json` writes as null."""
+        """Everything in plain types; NaN stays NaN, which `unetscope.io.write_json` writes as null.
+
+        `unetscope.evaluation.read_report` makes the report again from a file of this.
+        """
         return {
-            "images": self.rows(),
+            "images": [_with_counts(score) for score in self.scores],
             "mean": self.mean,
             "std": self.std,
             "pooled": self.pooled,
@@ -194,7 +225,7 @@ class Report:
         ]
         images = self._image_rows() if rows == "all" else []
         return "\n".join(
-            [table.aligned(self._header, [images, summary, self._class_rows()]), "", *self._notes]
+            [table.aligned(["Image", *self.header], [images, summary, self._class_rows()]), "", *self._notes]
         )
 
     def to_markdown(self, rows: Literal["all", "summary"] = "all") -> str:
@@ -207,22 +238,12 @@ class Report:
             *self._class_rows(),
         ]
         notes = "\n".join(f"- {note}" for note in self._notes)
-        return f"{table.markdown(self._header, lines)}\n\n{notes}\n"
+        return f"{table.markdown(['Image', *self.header], lines)}\n\n{notes}\n"
 
     @cached_property
     def _counts(self) -> dict[int, Counts]:
         labels = sorted({label for score in self.scores for label in score.counts})
         return {label: sum((_counts_of(score, label) for score in self.scores), Counts()) for label in labels}
-
-    @cached_property
-    def _distances(self) -> dict[str, list[float]]:
-        measured = [score for score in self.scores if score.hausdorff95 is not None]
-        return {key: [getattr(score, key) for score in measured] for key in _DISTANCES if measured}
-
-    @cached_property
-    def _values(self) -> dict[str, list[float]]:
-        scores = {key: [score.metrics[key] for score in self.scores] for key in self.pooled}
-        return scores | self._distances
 
     def _summarize(self, label: int) -> ClassSummary:
         counts = [_counts_of(score, label) for score in self.scores]
@@ -235,18 +256,8 @@ class Report:
             n=len(present),
         )
 
-    @property
-    def _columns(self) -> tuple[str, ...]:
-        return (*_SCORES, *self._distances)
-
-    @property
-    def _header(self) -> list[str]:
-        return ["Image"] + [
-            f"{TITLES[key]} ({self.units})" if key in _DISTANCES else TITLES[key] for key in self._columns
-        ]
-
     def _cells(self, values: dict[str, Any]) -> list[str]:
-        return [_number(values.get(key), digits=2 if key in _DISTANCES else 4) for key in self._columns]
+        return [show_value(key, values.get(key)) for key in self.columns]
 
     def _image_rows(self) -> list[list[str]]:
         return [[score.name, *self._cells(score.to_dict())] for score in self.scores]
@@ -270,14 +281,25 @@ class Report:
         empty = sum(not score.classes for score in self.scores)
         if empty:
             notes.append(f"{_images(empty)} with no object in truth and prediction: scored 1, distance 0.")
-        undefined = sum(map(math.isnan, self._distances.get("hausdorff95", [])))
+        undefined = sum(map(math.isnan, self.values.get("hausdorff95", [])))
         if undefined:
             notes.append(
                 f"Distances are undefined for {_images(undefined)} (object in one mask only): left out."
             )
-        if self._distances:
+        if "object_f1" in self.values:
+            notes.append(
+                "Object F1 and PQ (panoptic quality): objects that overlap with an IoU of 0.5 or more match."
+            )
+        if "hausdorff95" in self.values:
             notes.append("HD95: 95 % Hausdorff distance. MSD: mean surface distance, both directions.")
         return notes
+
+
+def show_value(key: str, value: float | None) -> str:
+    """Write a value of a column as tables do, ``"-"`` where it is undefined."""
+    if value is None or math.isnan(value):
+        return "-"
+    return str(value) if isinstance(value, int) else f"{value:.{_DIGITS.get(key, 4)}f}"
 
 
 def _with_one_label(scores: tuple[ImageScore, ...]) -> tuple[ImageScore, ...]:
@@ -304,19 +326,26 @@ def _with_one_label(scores: tuple[ImageScore, ...]) -> tuple[ImageScore, ...]:
     )
 
 
+def _with_counts(score: ImageScore) -> dict[str, Any]:
+    """A row with the counts that its scores are made of."""
+    counts = {str(label): asdict(each) for label, each in score.counts.items()}
+    objects = {} if score.objects is None else {"objects": asdict(score.objects)}
+    return {**score.to_dict(), "counts": counts, **objects}
+
+
 def _counts_of(score: ImageScore, label: int) -> Counts:
     """Look up the counts of a label; an image that does not list it has it nowhere."""
     total = next(iter(score.counts.values())).total
     return score.counts.get(label, Counts(tn=total))
 
 
+def _or_nan(value: float | None) -> float:
+    return math.nan if value is None else value
+
+
 def _over_defined(values: list[float], statistic: Callable[[list[float]], Any]) -> float:
     defined = [value for value in values if not math.isnan(value)]
     return float(statistic(defined)) if defined else math.nan
-
-
-def _number(value: float | None, *, digits: int) -> str:
-    return "-" if value is None or math.isnan(value) else f"{value:.{digits}f}"
 
 
 def _images(n: int) -> str:

@@ -6,5 +6,14 @@ from unetscope.folders.compare import Comparison, compare_folders
 from unetscope.folders.index import PredictedFile
 from unetscope.folders.predict import predict_files
 from unetscope.folders.report import write_report
+from unetscope.folders.run import compare_run, image_of_run
 
-__all__ = ["Comparison", "PredictedFile", "compare_folders", "predict_files", "write_report"]
+__all__ = [
+    "Comparison",
+    "PredictedFile",
+    "compare_folders",
+    "compare_run",
+    "image_of_run",
+    "predict_files",
+    "write_report",
+]

@@ -12,6 +12,7 @@ from unetscope.errors import InputError, UNetScopeError
 from unetscope.evaluation.report import Report
 from unetscope.folders.index import read_index
 from unetscope.io import Image, match_masks, read, read_mask
+from unetscope.recipe import Recipe, change
 from unetscope.recipe.recipe import Target
 
 __all__ = ["Comparison", "compare_folders"]
@@ -29,9 +30,9 @@ class Comparison:
         What was segmented, where the index of the predictions says so and the file is still there.
     report : Report
     left_out : tuple of str
-        Files without a partner, and why.
-    objects : bool
-        Whether labels number objects, all of which were compared with the background.
+        Files without a partner, or without a labeled pixel.
+    target : Target
+        How the truth was read: instances if labels number objects, otherwise every value is a class.
     """
 
     names: tuple[str, ...]
@@ -40,10 +41,12 @@ class Comparison:
     images: tuple[Image | None, ...]
     report: Report
     left_out: tuple[str, ...]
-    objects: bool
+    target: Target
 
 
-def compare_folders(predicted: Path, truth: Path, *, objects: bool = False) -> Comparison:
+def compare_folders(
+    predicted: Path, truth: Path, *, objects: bool = False, ignore: int | None = None, background: int = 0
+) -> Comparison:
     """Score predictions against the masks of the same names.
 
     Parameters
@@ -51,13 +54,17 @@ def compare_folders(predicted: Path, truth: Path, *, objects: bool = False) -> C
     predicted, truth : Path
         Two folders, or two files.
     objects : bool
-        The masks number their objects: all of them together are compared with the background. Known
-        already where `predict_files` wrote the predictions.
+        The masks number their objects: all of them together are compared with the background, and each is
+        matched with those of the prediction. Known already where `predict_files` wrote the predictions.
+    ignore, background : int
+        Values in `truth` of pixels that nobody labeled, and of the background.
 
     Raises
     ------
     InputError
-        If no prediction has a mask, or a mask cannot be read or lies on another grid.
+        If no prediction has a mask, a mask cannot be read or lies on another grid, or nothing is labeled.
+    RecipeError
+        If `ignore` and `background` are the same.
     """
     left_out: tuple[str, ...] = ()
     index = read_index(predicted if predicted.is_dir() else predicted.parent)
@@ -81,11 +88,15 @@ def compare_folders(predicted: Path, truth: Path, *, objects: bool = False) -> C
             fix="check the two folders",
         )
     numbered = objects or any(entry["objects"] for entry in index.values())
+    target = change(Recipe(), {"target.ignore": ignore, "target.background": background}).target
+    target = target.model_copy(update={"kind": "instances" if numbered else "multiclass"})
     rows = [row for pair in pairs for row in _time_points(*pair, index.get(pair[0].name))]
     names, labels, masks, images = zip(*rows, strict=True)
-    target = Target(kind="instances") if numbered else None
     report = api.evaluate(labels, masks, names=names, target=target)
-    return Comparison(names, labels, masks, images, report, left_out, numbered)
+    scored = {score.name for score in report.scores}
+    left_out += tuple(f"{name}: nothing is labeled" for name in names if name not in scored)
+    names, labels, masks, images = zip(*(row for row in rows if row[0] in scored), strict=True)
+    return Comparison(names, labels, masks, images, report, left_out, target)
 
 
 def _time_points(

@@ -57,6 +57,7 @@ def predict_files(
     threshold: float | None = None,
     device: str = "auto",
     overwrite: bool = False,
+    progress: Callable[[float], None] | None = None,
 ) -> Iterator[tuple[PredictedFile, int]]:
     """Segment a file, or every image of a folder.
 
@@ -83,6 +84,9 @@ def predict_files(
         See `api.train`.
     overwrite : bool
         Whether earlier results may be replaced.
+    progress : callable, optional
+        Called often, with the part of the current image that is done, from 0 to 1; what it raises ends the
+        work between two results.
 
     Yields
     ------
@@ -111,7 +115,8 @@ def predict_files(
     try:
         for name, path, reader in jobs:
             started = time.perf_counter()
-            parts = _parts(name, api.predict(loaded, reader(), threshold=threshold), file_format)
+            prediction = api.predict(loaded, reader(), threshold=threshold, progress=progress)
+            parts = _parts(name, prediction, file_format)
             total += len(parts) - 1
             for part_name, part in parts:
                 result = _write_result(

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from unetscope.folders.compare import Comparison
 from unetscope.io import output_folder, write_csv, write_json, write_text
+from unetscope.preprocess import IGNORED, true_labels
 
 __all__ = ["write_report"]
 
 
 def write_report(
-    comparison: Comparison, out: Path, *, history: Sequence[dict[str, Any]] = (), overwrite: bool = False
+    comparison: Comparison, out: Path, *, history: Sequence[Mapping[str, Any]] = (), overwrite: bool = False
 ) -> Path:
     """Write a report folder: Markdown with figures, the table as CSV, and all numbers as JSON.
 
@@ -22,7 +25,7 @@ def write_report(
     comparison : Comparison
     out : Path
         The folder; made if need be.
-    history : sequence of dict
+    history : sequence of mapping
         Epoch records of the training, for its curves.
     overwrite : bool
         Whether an earlier report may be replaced.
@@ -70,8 +73,10 @@ def _cases(comparison: Comparison) -> list[Any]:
         image = comparison.images[position]
         if image is None:
             continue
-        truth, predicted = comparison.truth[position].data, comparison.predicted[position].data
-        if comparison.objects:
+        truth = true_labels(comparison.truth[position].data, comparison.target)
+        predicted = np.where(truth == IGNORED, 0, comparison.predicted[position].data)
+        truth = np.maximum(truth, 0)
+        if comparison.target.kind == "instances":
             truth, predicted = truth > 0, predicted > 0
         dice = report.scores[position].dice
         cases.append(Case(f"{', '.join(ranks)}: {name}, Dice {dice:.3f}", image.data, truth, predicted))

@@ -1,5 +1,14 @@
 """A model and an image in, labels and probabilities on the image's own grid out."""
 
-from unetscope.inference.predict import Prediction, labels_from, predict_image, predict_probabilities
+from unetscope.inference.labels import Labeling, labels_from
+from unetscope.inference.predict import Prediction, predict_image, predict_probabilities
+from unetscope.inference.progress import Progress
 
-__all__ = ["Prediction", "labels_from", "predict_image", "predict_probabilities"]
+__all__ = [
+    "Labeling",
+    "Prediction",
+    "Progress",
+    "labels_from",
+    "predict_image",
+    "predict_probabilities",
+]

@@ -5,24 +5,22 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from unetscope.errors import InputError
-from unetscope.inference.instances import label_objects, remove_small
+from unetscope.errors import InputError, is_out_of_memory
+from unetscope.inference.labels import Labeling
+from unetscope.inference.progress import Progress, part_of
 from unetscope.inference.tiling import predict_logits
 from unetscope.io.image import Image
 from unetscope.model import Model
 from unetscope.network import UNet
 from unetscope.preprocess.frames import join_frames, split_frames
 
-__all__ = ["Prediction", "labels_from", "predict_image", "predict_probabilities"]
-
-Kind = Literal["binary", "multiclass", "instances"]
+__all__ = ["Prediction", "predict_image", "predict_probabilities"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,18 +35,34 @@ class Prediction:
     probabilities : Image
         float32 in [0, 1]. Binary and instances: of being an object, without a channel axis. Multi-class:
         one channel per class, background first.
+    labeling : Labeling
+        How the labels follow from the probabilities.
     """
 
     labels: Image
     probabilities: Image
+    labeling: Labeling
+
+    def at(self, threshold: float) -> Prediction:
+        """What predicting with another threshold would have given, without predicting again.
+
+        Raises
+        ------
+        InputError
+            If the threshold is no probability, or has no meaning for several classes.
+        """
+        labeling = self.labeling.at(threshold)
+        return replace(self, labels=labeling.apply(self.probabilities), labeling=labeling)
 
     def time_points(self) -> list[Prediction]:
         """The points of a time series one by one, or this prediction alone."""
         parts = zip(self.labels.time_points(), self.probabilities.time_points(), strict=True)
-        return [Prediction(labels, probabilities) for labels, probabilities in parts]
+        return [replace(self, labels=labels, probabilities=maps) for labels, maps in parts]
 
 
-def predict_image(model: Model, image: Image, *, threshold: float | None = None) -> Prediction:
+def predict_image(
+    model: Model, image: Image, *, threshold: float | None = None, progress: Progress | None = None
+) -> Prediction:
     """Segment one image: a plane, a volume, or a series of them.
 
     Parameters
@@ -59,6 +73,9 @@ def predict_image(model: Model, image: Image, *, threshold: float | None = None)
         points are always predicted one by one.
     threshold : float, optional
         Instead of the model's own; without meaning for multi-class.
+    progress : callable, optional
+        Called with the part that is done, from 0 to 1, in each layer of the network; what it raises stops
+        the prediction.
 
     Returns
     -------
@@ -67,31 +84,32 @@ def predict_image(model: Model, image: Image, *, threshold: float | None = None)
     Raises
     ------
     InputError
-        If channels or dimensions of the image are not those of the model, or pixels are NaN.
+        If channels or dimensions of the image are not those of the model, pixels are NaN, memory does not
+        suffice, or the threshold is no probability or has no meaning for the model.
     """
     settings = model.recipe
-    dimensions = settings.network.dimensions
-    frames = [_predict_frame(model, frame) for frame in split_frames(image, dimensions)]
-    maps = join_frames(frames, image, dimensions)
-    series = "T" in image.axes
-    threshold = model.threshold if threshold is None else threshold
-    labels = [
-        labels_from(
-            volume,
-            kind=settings.target.kind,
-            values=model.values,
-            threshold=threshold,
-            minimum_size=settings.prediction.minimum_size,
-        )
-        for volume in (maps if series else [maps])
-    ]
-    bare = image.axes.replace("C", "")
-    on_grid = image.with_data(np.stack(labels) if series else labels[0], axes=bare)
-    return Prediction(on_grid, _probability_image(model, maps, on_grid))
+    labeling = Labeling(settings.target.kind, model.values, model.threshold, settings.prediction.minimum_size)
+    if threshold is not None:
+        labeling = labeling.at(threshold)
+    try:
+        probabilities = _predict_maps(model, image, progress)
+        return Prediction(labeling.apply(probabilities), probabilities, labeling)
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise InputError(
+            f"there is not enough memory to segment {image.name} ({' × '.join(map(str, image.data.shape))})",
+            expected="more free memory",
+            fix="close other programs, or segment parts of the image",
+        ) from error
 
 
 def predict_probabilities(
-    network: UNet, data: NDArray[np.float32], *, mirror: bool = False
+    network: UNet,
+    data: NDArray[np.float32],
+    *,
+    mirror: bool = False,
+    progress: Progress | None = None,
 ) -> NDArray[np.float32]:
     """Probabilities of one prepared frame.
 
@@ -102,6 +120,8 @@ def predict_probabilities(
     data : (C, *grid) float32 ndarray
     mirror : bool
         Average over all combinations of mirrored axes.
+    progress : callable, optional
+        See `Progress`.
 
     Returns
     -------
@@ -113,54 +133,36 @@ def predict_probabilities(
     if mirror:
         choices = [c for n in range(data.ndim) for c in itertools.combinations(axes, n)]
     total = np.zeros((network.out_channels, *data.shape[1:]), dtype=np.float32)
-    for choice in choices:
-        logits = predict_logits(network, np.ascontiguousarray(np.flip(data, choice)))
+    for index, choice in enumerate(choices):
+        flipped = np.ascontiguousarray(np.flip(data, choice))
+        logits = predict_logits(network, flipped, progress=part_of(progress, index, len(choices)))
         total += np.flip(_activate(logits).numpy(), choice)
     return (total / len(choices)).astype(np.float32)
 
 
-def labels_from(
-    probabilities: NDArray[np.float32],
-    *,
-    kind: Kind,
-    values: Sequence[int],
-    threshold: float,
-    minimum_size: int = 0,
-) -> NDArray[Any]:
-    """Turn probabilities into labels.
-
-    Parameters
-    ----------
-    probabilities : (K, *grid) float32 ndarray
-        One map for binary and instances, one per class for multi-class.
-    kind : {"binary", "multiclass", "instances"}
-    values : sequence of int
-        Label value of each class, background first.
-    threshold : float
-        Pixels at or above this are the object; not used for multi-class.
-    minimum_size : int
-        Connected parts with fewer pixels become background.
-
-    Returns
-    -------
-    (*grid) integer ndarray
-        int32 object numbers for instances, otherwise the smallest type that holds `values`.
-    """
-    if kind == "instances":
-        foreground = remove_small((probabilities[0] >= threshold).astype(np.uint8), minimum_size)
-        return label_objects(foreground > 0)
-    if kind == "multiclass":
-        classes = probabilities.argmax(axis=0)
+def _predict_maps(model: Model, image: Image, progress: Progress | None) -> Image:
+    """Probabilities on the image's own grid; see `Prediction`."""
+    dimensions = model.recipe.network.dimensions
+    frames = split_frames(image, dimensions)
+    maps = join_frames(
+        [_predict_frame(model, f, part_of(progress, i, len(frames))) for i, f in enumerate(frames)],
+        image,
+        dimensions,
+    )
+    series = "T" in image.axes
+    axes = image.axes.replace("C", "")
+    channels: tuple[str, ...] = ()
+    if model.recipe.target.kind == "multiclass":
+        axes = "TC" + axes[1:] if series else "C" + axes
+        channels = tuple(f"class {value}" for value in model.values)
     else:
-        classes = (probabilities[0] >= threshold).astype(np.intp)
-    classes = remove_small(classes, minimum_size)
-    dtype = np.result_type(np.uint8, np.min_scalar_type(min(values)), np.min_scalar_type(max(values)))
-    return np.asarray(values, dtype=dtype)[classes]
+        maps = maps[:, 0] if series else maps[0]
+    return replace(image, data=maps, axes=axes, channels=channels, levels=())
 
 
-def _predict_frame(model: Model, frame: Image) -> NDArray[np.float32]:
+def _predict_frame(model: Model, frame: Image, progress: Progress | None) -> NDArray[np.float32]:
     """Probabilities (K, *grid) on the frame's own grid."""
-    data = model.preparation.normalized(frame)
+    data = model.preparation.normalized(frame.load())
     if len(data) != len(model.channels):
         raise InputError(
             f"{frame.name} has {len(data)} channels ({', '.join(frame.channels) or 'gray'})",
@@ -169,7 +171,7 @@ def _predict_frame(model: Model, frame: Image) -> NDArray[np.float32]:
         )
     transform = model.preparation.transform(frame.grid)
     mirror = model.recipe.prediction.mirror
-    maps = predict_probabilities(model.network, transform.image(data), mirror=mirror)
+    maps = predict_probabilities(model.network, transform.image(data), mirror=mirror, progress=progress)
     if len(maps) == 1:
         return transform.image_back(maps)
     objects = transform.image_back(maps[1:])
@@ -179,14 +181,3 @@ def _predict_frame(model: Model, frame: Image) -> NDArray[np.float32]:
 
 def _activate(logits: Tensor) -> Tensor:
     return torch.sigmoid(logits) if len(logits) == 1 else torch.softmax(logits, dim=0)
-
-
-def _probability_image(model: Model, maps: NDArray[np.float32], labels: Image) -> Image:
-    axes = labels.axes
-    names: tuple[str, ...] = ()
-    if model.recipe.target.kind == "multiclass":
-        axes = "TC" + axes[1:] if "T" in axes else "C" + axes
-        names = tuple(f"class {value}" for value in model.values)
-    else:
-        maps = maps[:, 0] if "T" in axes else maps[0]
-    return replace(labels, data=maps, axes=axes, channels=names)

@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from unetscope.inference.progress import Progress, watched
 from unetscope.network import UNet
 
 __all__ = ["Tile", "plan_tiles", "predict_logits", "tile_for_memory"]
@@ -101,7 +102,12 @@ def tile_for_memory(network: UNet, grid: Sequence[int], megabytes: float) -> tup
 
 @torch.inference_mode()
 def predict_logits(
-    network: UNet, image: NDArray[np.float32], *, tile: Sequence[int] | None = None, megabytes: float = 2048
+    network: UNet,
+    image: NDArray[np.float32],
+    *,
+    tile: Sequence[int] | None = None,
+    megabytes: float = 2048,
+    progress: Progress | None = None,
 ) -> Tensor:
     """Logits of one image of any size.
 
@@ -115,6 +121,8 @@ def predict_logits(
         Tile size, halo included; chosen from `megabytes` when left out.
     megabytes : float
         Memory to use for feature maps.
+    progress : callable, optional
+        See `Progress`.
 
     Returns
     -------
@@ -134,10 +142,12 @@ def predict_logits(
     padded = np.pad(image, [(0, 0), *pads], mode="reflect")
     device = next(network.parameters()).device
     logits = torch.empty((network.out_channels, *sizes))
-    for part in tiles:
-        batch = torch.from_numpy(np.ascontiguousarray(padded[(slice(None), *part.source)]))[None]
-        output = network(batch.to(device))[0]
-        logits[(slice(None), *part.target)] = output[(slice(None), *part.kept)].float().cpu()
+    parts = list(tiles)
+    with watched(network, progress, passes=len(parts)):
+        for part in parts:
+            batch = torch.from_numpy(np.ascontiguousarray(padded[(slice(None), *part.source)]))[None]
+            output = network(batch.to(device))[0]
+            logits[(slice(None), *part.target)] = output[(slice(None), *part.kept)].float().cpu()
     return logits[(slice(None), *(slice(length) for length in grid))].clone()
 
 

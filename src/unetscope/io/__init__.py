@@ -5,13 +5,14 @@ from __future__ import annotations
 from unetscope.io._files import bare_name, is_image_file, is_store, kind_by_name
 from unetscope.io.image import Image, Source
 from unetscope.io.masks import read_mask
-from unetscope.io.pairs import Pair, Pairing, Unpaired, find_pairs, list_images, match_masks
+from unetscope.io.pairs import Pair, Pairing, Role, Unpaired, find_pairs, list_images, match_masks
 from unetscope.io.reader import find_series, read, read_series
 from unetscope.io.write import (
     atomic,
     output_folder,
     write_csv,
     write_float,
+    write_image,
     write_json,
     write_mask,
     write_text,
@@ -21,6 +22,7 @@ __all__ = [
     "Image",
     "Pair",
     "Pairing",
+    "Role",
     "Source",
     "Unpaired",
     "atomic",
@@ -38,6 +40,7 @@ __all__ = [
     "read_series",
     "write_csv",
     "write_float",
+    "write_image",
     "write_json",
     "write_mask",
     "write_text",

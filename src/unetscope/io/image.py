@@ -154,8 +154,10 @@ class Image:
 
     @property
     def name(self) -> str:
-        """The file's name, for tables and messages."""
-        return self.source.path.name if self.source.path is not None else "the array"
+        """The file's name, for tables and messages; without a file the tag ``name`` of the source."""
+        if self.source.path is not None:
+            return self.source.path.name
+        return str(self.source.tags.get("name", "the array"))
 
     @property
     def spatial_axes(self) -> str:

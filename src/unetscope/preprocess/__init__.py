@@ -4,7 +4,14 @@ from unetscope.preprocess.frames import join_frames, split_frames
 from unetscope.preprocess.geometry import GridTransform, center_crop, center_paste, resize
 from unetscope.preprocess.normalize import Scaling, fit, fit_dataset, normalize
 from unetscope.preprocess.prepare import Preparation
-from unetscope.preprocess.targets import IGNORED, class_values, separate_objects, to_classes
+from unetscope.preprocess.targets import (
+    IGNORED,
+    class_values,
+    is_labeled,
+    separate_objects,
+    to_classes,
+    true_labels,
+)
 
 __all__ = [
     "IGNORED",
@@ -16,10 +23,12 @@ __all__ = [
     "class_values",
     "fit",
     "fit_dataset",
+    "is_labeled",
     "join_frames",
     "normalize",
     "resize",
     "separate_objects",
     "split_frames",
     "to_classes",
+    "true_labels",
 ]

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unetscope.errors import InputError
-from unetscope.io.image import Image
+from unetscope.io.image import AXES, Image
 
-__all__ = ["join_frames", "outer_axes", "split_frames"]
+__all__ = ["join_frames", "outer_axes", "place_part", "split_frames"]
 
 
 def outer_axes(image: Image, dimensions: int) -> str:
@@ -74,3 +75,30 @@ def join_frames(frames: Sequence[NDArray[Any]], image: Image, dimensions: int) -
     stacked = np.stack(frames).reshape(*lengths, *frames[0].shape)
     # Frames are counted T, Z; the channel goes between them.
     return np.moveaxis(stacked, len(outer), int("T" in outer))
+
+
+def place_part(part: Image, image: Image, at: Mapping[str, int]) -> Image:
+    """A result for a part of an image at its place in the whole, and zero elsewhere.
+
+    Parameters
+    ----------
+    part : Image
+        On the grid of what `Image.take` gave, for one axis after another.
+    image : Image
+        The whole.
+    at : mapping of str to int
+        Axis → position of the part along it.
+
+    Returns
+    -------
+    Image
+        The axes of the part and those of `at`, on the grid of `image`.
+    """
+    axes = "".join(axis for axis in AXES if axis in part.axes or axis in at)
+    lengths = [
+        image.data.shape[image.axes.index(axis)] if axis in at else part.data.shape[part.axes.index(axis)]
+        for axis in axes
+    ]
+    data = np.zeros(lengths, dtype=part.data.dtype)
+    data[tuple(at.get(axis, slice(None)) for axis in axes)] = part.data
+    return replace(image, data=data, axes=axes, channels=part.channels, levels=())

@@ -144,6 +144,18 @@ class GridTransform:
         resized = original if size is None else tuple(size)
         return cls(original, resized, resized if crop is None else tuple(crop))
 
+    @property
+    def step(self) -> tuple[float, ...]:
+        """Distance between neighbors of the new grid, in pixels of the original."""
+        return tuple(n / wanted for n, wanted in zip(self.original, self.resized, strict=True))
+
+    @property
+    def start(self) -> tuple[float, ...]:
+        """Center of the new grid's first pixel, in pixels of the original; below 0 where it is padding."""
+        first = (n // 2 - kept // 2 for n, kept in zip(self.resized, self.cropped, strict=True))
+        # Pixels are areas: resizing keeps the border of the first one, not its center.
+        return tuple((step - 1) / 2 + index * step for index, step in zip(first, self.step, strict=True))
+
     def image(self, data: NDArray[Any]) -> NDArray[np.float32]:
         """(..., *original) values to (..., *cropped) float32; padding repeats the edge."""
         return center_crop(resize(data, self.resized), self.cropped)

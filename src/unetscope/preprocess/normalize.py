@@ -38,6 +38,11 @@ class Scaling:
     factor: tuple[float, ...]
     clip: bool
 
+    @property
+    def limits(self) -> tuple[tuple[float, float], ...]:
+        """The values that become 0 and 1, for each channel."""
+        return tuple((low, low + 1 / factor) for low, factor in zip(self.offset, self.factor, strict=True))
+
     def apply(self, data: NDArray[Any]) -> NDArray[np.float32]:
         """Normalize an array.
 
@@ -100,7 +105,7 @@ def fit(data: NDArray[Any], settings: Normalize, *, window: tuple[float, float] 
     _require_finite(data)
     if settings.method == "window":
         return _window(settings, window)
-    if settings.scope == "dataset" and settings.method != "none":
+    if settings.needs_dataset:
         raise InputError(
             "one image is to be normalized by the statistics of a training set",
             expected="the scaling of that set",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from unetscope.preprocess.geometry import GridTransform
 from unetscope.preprocess.normalize import Scaling, fit, fit_dataset
 from unetscope.recipe.recipe import Preprocess
 
-__all__ = ["Preparation"]
+__all__ = ["Preparation", "placed"]
 
 # Luminance of linear RGB, ITU-R BT.709-6, item 3.2.
 _LUMINANCE = (0.2126, 0.7152, 0.0722)
@@ -45,10 +46,11 @@ class Preparation:
         InputError
             If an image cannot be prepared.
         """
-        normalize = settings.normalize
-        if normalize.scope != "dataset" or normalize.method in ("window", "none"):
+        if not settings.normalize.needs_dataset:
             return cls(settings)
-        return cls(settings, fit_dataset((_channels(image, settings) for image in images), normalize))
+        return cls(
+            settings, fit_dataset((_channels(image, settings) for image in images), settings.normalize)
+        )
 
     def transform(self, grid: tuple[int, ...]) -> GridTransform:
         """The way from the grid of a frame to the network's and back."""
@@ -66,18 +68,70 @@ class Preparation:
         InputError
             Naming the image, for NaN pixels, a missing window, or a time series.
         """
-        try:
+        with _naming(image):
             data = _channels(image, self.settings)
-            scaling = self.scaling
-            if scaling is None:
-                scaling = fit(data, self.settings.normalize, window=image.source.window)
-            return scaling.apply(data)
-        except InputError as error:
-            if image.name in error.found:
-                raise
-            raise InputError(
-                f"{image.name}: {error.found}", expected=error.expected, fix=error.fix
-            ) from error
+            return self._scaling_for(data, image).apply(data)
+
+    def scaling_of(self, image: Image) -> Scaling:
+        """What `normalized` applies to this image.
+
+        Raises
+        ------
+        InputError
+            Naming the image, as there.
+        """
+        with _naming(image):
+            return self._scaling_for(_channels(image, self.settings), image)
+
+    def _scaling_for(self, data: NDArray[Any], image: Image) -> Scaling:
+        if self.scaling is not None:
+            return self.scaling
+        return fit(data, self.settings.normalize, window=image.source.window)
+
+
+def placed(image: Image, transform: GridTransform) -> Image:
+    """Give an image whose frames were transformed its place: every pixel stays where it was in the world.
+
+    Parameters
+    ----------
+    image : Image
+        The data after the transform, with the place from before.
+    transform : GridTransform
+        Of each frame.
+
+    Returns
+    -------
+    Image
+        With spacing, origin and affine of the new grid.
+    """
+    if transform.original == transform.resized == transform.cropped:
+        return image
+    outer = len(image.spacing) - len(transform.original)
+    steps = np.array((1.0,) * outer + transform.step)
+    start = np.array((0.0,) * outer + transform.start)
+    moved = replace(
+        image,
+        spacing=tuple((steps * image.spacing).tolist()),
+        origin=tuple((start * image.spacing + image.origin).tolist()),
+    )
+    if image.affine is None:
+        return moved
+    affine = image.affine.copy()
+    kept = slice(3 - len(steps), 3)
+    affine[:, 3] += affine[:, kept] @ start
+    affine[:, kept] *= steps
+    return replace(moved, affine=affine)
+
+
+@contextmanager
+def _naming(image: Image) -> Iterator[None]:
+    """Name the image in errors."""
+    try:
+        yield
+    except InputError as error:
+        if image.name in error.found:
+            raise
+        raise InputError(f"{image.name}: {error.found}", expected=error.expected, fix=error.fix) from error
 
 
 def _channels(image: Image, settings: Preprocess) -> NDArray[Any]:

@@ -55,9 +55,11 @@ class Fingerprint:
         Median, along the same axes.
     units : str
     labels : tuple of int
-        All values in the masks.
+        All labels in the masks.
+    labeled : float
+        Part of all mask pixels that is labeled.
     foreground : float
-        Part of all mask pixels that is not 0.
+        Part of the labeled pixels that is not 0.
     object_diameter : float
         Median over connected objects of the diameter of a disk (ball) of the same size, pixels.
     objects_per_image : float
@@ -69,6 +71,8 @@ class Fingerprint:
         image.
     numbered : bool
         Whether the masks number their objects, rather than name classes.
+    validating : int
+        How many images are given to validate, and not left to the split.
     """
 
     images: int
@@ -82,22 +86,27 @@ class Fingerprint:
     spacing: tuple[float, ...]
     units: str
     labels: tuple[int, ...]
+    labeled: float
     foreground: float
     object_diameter: float
     objects_per_image: float
     reach: tuple[float, ...]
     extreme: float
     numbered: bool
+    validating: int = 0
 
 
-def take_fingerprint(pairs: Iterable[tuple[_Grid, _Grid]], *, groups: int) -> Fingerprint:
+def take_fingerprint(
+    pairs: Iterable[tuple[_Grid, _Grid]], *, groups: int, validating: int = 0
+) -> Fingerprint:
     """Look at all images and masks of a dataset.
 
     Parameters
     ----------
     pairs : iterable of (image, mask)
-    groups : int
-        How many groups they belong to.
+        Masks with 0 for background and values below 0 where nobody labeled.
+    groups, validating : int
+        How many groups they belong to, and how many are given to validate.
 
     Raises
     ------
@@ -118,6 +127,7 @@ def take_fingerprint(pairs: Iterable[tuple[_Grid, _Grid]], *, groups: int) -> Fi
             fix="keep one kind in the dataset, or convert them",
         )
     grids = np.array([facts.grid for facts in seen])
+    labeled, foreground = (sum(getattr(f, name) for f in seen) for name in ("labeled", "foreground"))
     diameters = np.concatenate([facts.diameters for facts in seen])
     counted = [len(facts.diameters) / facts.frames for facts in seen[:_IMAGES_FOR_OBJECTS]]
     return Fingerprint(
@@ -132,12 +142,14 @@ def take_fingerprint(pairs: Iterable[tuple[_Grid, _Grid]], *, groups: int) -> Fi
         spacing=tuple(float(s) for s in np.median([facts.spacing for facts in seen], axis=0)),
         units=seen[0].units,
         labels=tuple(sorted({label for facts in seen for label in facts.labels})),
-        foreground=float(np.sum([facts.foreground for facts in seen]) / grids.prod(axis=1).sum()),
+        labeled=float(labeled / grids.prod(axis=1).sum()),
+        foreground=float(foreground / max(labeled, 1)),
         object_diameter=float(np.median(diameters)) if len(diameters) else 0.0,
         objects_per_image=float(np.median(counted)),
         reach=tuple(float(part) for part in np.max([facts.reach for facts in seen], axis=0)),
-        extreme=float(np.sum([facts.extreme for facts in seen]) / max(sum(f.foreground for f in seen), 1)),
+        extreme=float(np.sum([facts.extreme for facts in seen]) / max(foreground, 1)),
         numbered=_is_numbered(seen),
+        validating=validating,
     )
 
 
@@ -153,6 +165,7 @@ class _Facts:
     spacing: tuple[float, ...]
     units: str
     labels: tuple[int, ...]
+    labeled: float
     foreground: float
     diameters: NDArray[np.float64]
     reach: tuple[float, ...]
@@ -162,7 +175,8 @@ class _Facts:
     @classmethod
     def of(cls, image: _Grid, mask: _Grid, *, with_objects: bool) -> _Facts:
         data = image.data
-        frames = mask.data.reshape(-1, *mask.grid)
+        objects = np.maximum(mask.data, 0)
+        frames = objects.reshape(-1, *mask.grid)
         values = np.unique(mask.data)
         numbers = sum(np.count_nonzero(np.unique(frame) > 0) for frame in frames) if with_objects else 0
         sizes = np.concatenate([_object_sizes(frame) for frame in frames if with_objects] or [np.zeros(0)])
@@ -176,11 +190,12 @@ class _Facts:
             grid=image.grid,
             spacing=image.spacing,
             units=image.units,
-            labels=tuple(int(value) for value in values),
-            foreground=int((mask.data != 0).sum()) / len(frames),
+            labels=tuple(int(value) for value in values if value >= 0),
+            labeled=int((mask.data >= 0).sum()) / len(frames),
+            foreground=int((objects != 0).sum()) / len(frames),
             diameters=(sizes / unit_ball) ** power,
             reach=tuple(_reach(frames, axis) for axis in range(1, frames.ndim)),
-            extreme=_count_extreme(data, image.axes, mask.data != 0) / len(frames),
+            extreme=_count_extreme(data, image.axes, objects != 0) / len(frames),
             compact=with_objects and len(sizes) <= 1.5 * numbers,
         )
 

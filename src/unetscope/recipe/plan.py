@@ -50,7 +50,9 @@ class Plan:
     reasons: tuple[str, ...]
 
 
-def plan_recipe(facts: Fingerprint, *, device: str = "cpu", minutes: float = 10.0) -> Plan:
+def plan_recipe(
+    facts: Fingerprint, *, device: str = "cpu", minutes: float = 10.0, target: Target | None = None
+) -> Plan:
     """Plan a recipe for a dataset.
 
     Parameters
@@ -60,6 +62,8 @@ def plan_recipe(facts: Fingerprint, *, device: str = "cpu", minutes: float = 10.
         ``"cpu"``, ``"cuda"`` or ``"mps"``: what the network may cost.
     minutes : float
         Time budget for training.
+    target : Target, optional
+        Its `ignore` and `background`, with which the masks were read; the rest of it is planned.
 
     Returns
     -------
@@ -68,25 +72,17 @@ def plan_recipe(facts: Fingerprint, *, device: str = "cpu", minutes: float = 10.
     Raises
     ------
     InputError
-        If the masks hold nothing but background.
+        If the masks hold nothing but background, or sparse annotation none of it.
     RecipeError
         If the budget is no positive time.
     """
-    if not facts.foreground:
-        raise InputError(
-            f"the masks hold only the values {list(facts.labels)}",
-            expected="background and at least one class",
-            fix="check the masks",
-        )
-    if not 0 < minutes < math.inf:
-        raise RecipeError(
-            f"the budget is {minutes:g} minutes", expected="a time above 0", fix="give more minutes"
-        )
+    given = target or Target()
+    _check(facts, given, minutes)
     reasons: list[str] = []
     dimensions = len(facts.median)
-    target = _target(facts, reasons)
-    crop = _crop(facts, reasons)
-    patch = _patch(facts, reasons) if crop is None else None
+    target = _target(facts, given, reasons)
+    crop = None if given.sparse else _crop(facts, reasons)
+    patch = _patch(facts, given, reasons) if crop is None else None
     size = crop or patch or facts.median
     depth = _depth(size)
     width = 16 if device == "cpu" else 32
@@ -111,46 +107,66 @@ def plan_recipe(facts: Fingerprint, *, device: str = "cpu", minutes: float = 10.
         loss=Loss(kind="ce+dice" if target.kind == "multiclass" else "bce+dice", dice_smooth=1.0),
         optimizer=Optimizer(kind="adamw", learning_rate=3e-3, weight_decay=1e-2, clip_norm=1.0),
         schedule=Schedule(kind="one-cycle"),
-        augmentation=Augmentation(
-            probability=0.8,
-            flip=("Y", "X") if dimensions == 2 else ("Z", "Y", "X"),
-            rotation=30,
-            zoom=0.25,
-            stretch=0.1,
-            shift=0.05,
-            elastic=3.0,
-            elastic_spacing=max(16.0, min(size[-2:]) / 6),
-            noise=0.05,
-            brightness=0.1,
-            contrast=0.25,
-            gamma=0.25,
-        ),
+        augmentation=_augmentation(dimensions, size),
         training=Training(
             epochs=None, minutes=minutes, batch_size=batch, patch=patch, samples=samples, averaging=0.99
         ),
         split=Split(validation=0.2 if facts.images > 1 and facts.groups > 1 else 0.0),
-        prediction=Prediction(threshold="auto"),
+        prediction=_prediction(target, reasons),
     )
     reasons.append(_split_reason(facts, recipe))
     reasons.append(f"The learning rate rises and falls once over the {minutes:g} minutes of the budget.")
     return Plan(recipe, tuple(reasons))
 
 
-def _target(facts: Fingerprint, reasons: list[str]) -> Target:
-    if facts.numbered:
+def _check(facts: Fingerprint, given: Target, minutes: float) -> None:
+    """Refuse what no plan can be made for."""
+    values = list(_mask_values(facts, given))
+    if not facts.foreground:
+        raise InputError(
+            f"the masks hold only the values {values}",
+            expected="background and at least one class",
+            fix="check the masks",
+        )
+    if given.sparse and 0 not in facts.labels:
+        raise InputError(
+            f"the strokes hold only the values {values}",
+            expected=f"strokes on the background, too, with the value {given.background}",
+            fix="paint some background in every kind of place that is none of the objects",
+        )
+    if not 0 < minutes < math.inf:
+        raise RecipeError(
+            f"the budget is {minutes:g} minutes", expected="a time above 0", fix="give more minutes"
+        )
+
+
+def _mask_values(facts: Fingerprint, given: Target) -> tuple[int, ...]:
+    """All values in the masks as they are read, background first."""
+    return tuple(label or given.background for label in facts.labels)
+
+
+def _target(facts: Fingerprint, given: Target, reasons: list[str]) -> Target:
+    read = {"ignore": given.ignore, "background": given.background}
+    values = _mask_values(facts, given)
+    if given.sparse:
+        reasons.append(
+            f"Sparse annotation: {100 * facts.labeled:.2g} % of the pixels are labeled. The others teach "
+            "nothing and count in no score."
+        )
+    elif facts.numbered:
         reasons.append(
             f"The masks number their objects (about {facts.objects_per_image:.0f} per image), so objects are "
             "told from background with a gap where they touch."
         )
-        return Target(kind="instances")
-    if len(facts.labels) > 2:
-        reasons.append(f"The masks hold {len(facts.labels)} values {list(facts.labels)}: one class each.")
-        return Target(kind="multiclass", values=facts.labels)
+        return Target(kind="instances", **read)
+    if len(values) > 2:
+        reasons.append(f"The masks hold {len(values)} values {list(values)}: one class each.")
+        return Target(kind="multiclass", values=values, **read)
     reasons.append(
-        f"The masks hold the values {list(facts.labels)}: object or background "
-        f"({100 * facts.foreground:.1f} % of the pixels are object)."
+        f"The masks hold the values {list(values)}: object or background "
+        f"({100 * facts.foreground:.1f} % of the {'labeled ' if given.sparse else ''}pixels are object)."
     )
-    return Target(kind="binary")
+    return Target(kind="binary", **read)
 
 
 def _normalize(facts: Fingerprint, reasons: list[str]) -> Normalize:
@@ -183,7 +199,7 @@ def _crop(facts: Fingerprint, reasons: list[str]) -> Sizes | None:
     return _sizes(sides)
 
 
-def _patch(facts: Fingerprint, reasons: list[str]) -> Sizes | None:
+def _patch(facts: Fingerprint, given: Target, reasons: list[str]) -> Sizes | None:
     limit = _longest_side(facts)
     if facts.smallest == facts.largest and max(facts.largest) <= limit:
         reasons.append(f"All images are {_times(facts.largest)} pixels and are trained on whole.")
@@ -192,9 +208,8 @@ def _patch(facts: Fingerprint, reasons: list[str]) -> Sizes | None:
     sizes = _times(facts.smallest)
     if facts.smallest != facts.largest:
         sizes += f" to {_times(facts.largest)}"
-    reasons.append(
-        f"Images of {sizes} pixels are trained on in patches of {_times(sides)}, half of them around objects."
-    )
+    around = "all of them around strokes" if given.sparse else "half of them around objects"
+    reasons.append(f"Images of {sizes} pixels are trained on in patches of {_times(sides)}, {around}.")
     return _sizes(sides)
 
 
@@ -222,7 +237,39 @@ def _samples_per_epoch(facts: Fingerprint, batch: int) -> int:
     return max(facts.images, 16 * batch)
 
 
+def _augmentation(dimensions: int, size: tuple[int, ...]) -> Augmentation:
+    return Augmentation(
+        probability=0.8,
+        flip=("Y", "X") if dimensions == 2 else ("Z", "Y", "X"),
+        rotation=30,
+        zoom=0.25,
+        stretch=0.1,
+        shift=0.05,
+        elastic=3.0,
+        elastic_spacing=max(16.0, min(size[-2:]) / 6),
+        noise=0.05,
+        brightness=0.1,
+        contrast=0.25,
+        gamma=0.25,
+    )
+
+
+def _prediction(target: Target, reasons: list[str]) -> Prediction:
+    if not target.sparse or target.kind == "multiclass":
+        return Prediction(threshold="auto")
+    reasons.append(
+        "Strokes do not show where objects end, so the threshold is not tuned on them but stays at 0.5. "
+        "Raise it where predicted objects are too large."
+    )
+    return Prediction(threshold=0.5)
+
+
 def _split_reason(facts: Fingerprint, recipe: Recipe) -> str:
+    if facts.validating:
+        return (
+            f"The {facts.validating} images that are given to validate do so, and the epoch with the best "
+            "validation Dice is kept."
+        )
     if recipe.split.validation == 0:
         return "There is nothing to validate on: one image, or one group. The last epoch is kept."
     return (

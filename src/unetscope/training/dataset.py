@@ -14,15 +14,16 @@ from torch import Tensor
 
 from unetscope.errors import InputError
 from unetscope.io.image import Image
+from unetscope.io.pairs import Role
 from unetscope.network import UNet
-from unetscope.preprocess import IGNORED, Preparation, split_frames, to_classes
+from unetscope.preprocess import IGNORED, Preparation, split_frames, to_classes, true_labels
 from unetscope.recipe import Recipe
 from unetscope.training.augment import Placement, change_values, place, resample
 from unetscope.training.weights import weight_map
 
-__all__ = ["Batch", "Batches", "Example", "Sample", "prepare_samples"]
+__all__ = ["Batch", "Batches", "Example", "Sample", "check_channels", "prepare_samples"]
 
-# Foreground pixels remembered per sample, to center patches on.
+# Pixels remembered per sample, to center patches on.
 _CENTERS = 4096
 
 
@@ -38,12 +39,15 @@ class Example:
         What must stay on one side of the split.
     image, mask : Image
         On the same grid.
+    split : {"", "training", "validation", "test"}
+        What the image is for; empty where the recipe decides.
     """
 
     name: str
     group: str
     image: Image
     mask: Image
+    split: Role = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,12 +64,15 @@ class Sample:
         C.
     centers : (N, D) int ndarray
         Some foreground pixels.
+    labeled : (N, D) int ndarray
+        Some labeled pixels, if only strokes are labeled; otherwise none.
     """
 
     name: str
     array: NDArray[np.float32]
     channels: int
     centers: NDArray[np.int_]
+    labeled: NDArray[np.int_]
 
     @property
     def image(self) -> NDArray[np.float32]:
@@ -112,12 +119,18 @@ def prepare_samples(
     preparation : Preparation
         Fitted to the training set.
     values : sequence of int
-        Mask value of each class.
+        Label of each class.
+
+    Returns
+    -------
+    list of Sample
+        One per frame. Frames in which nothing is labeled teach and judge nothing, and are left out.
 
     Raises
     ------
     InputError
-        Naming the example, if its image or mask cannot be used.
+        Naming the example, if its image or mask cannot be used; or if nothing is labeled in all of them, or
+        strokes mark only objects or only background.
     """
     samples = []
     for example in examples:
@@ -125,9 +138,22 @@ def prepare_samples(
         frames = zip(
             split_frames(example.image, dimensions), split_frames(example.mask, dimensions), strict=True
         )
-        samples += [
-            _sample(example.name, image, mask, recipe, preparation, values=values) for image, mask in frames
-        ]
+        made = [_sample(example.name, *frame, recipe, preparation, values=values) for frame in frames]
+        samples += [sample for sample in made if (sample.target != IGNORED).any()]
+    if examples:
+        _check_labels(samples, examples, recipe)
+    check_channels(samples)
+    return samples
+
+
+def check_channels(samples: Sequence[Sample]) -> None:
+    """Make sure that all samples, for training and validation, have the same number of channels.
+
+    Raises
+    ------
+    InputError
+        If they differ.
+    """
     counts = sorted({sample.channels for sample in samples})
     if len(counts) > 1:
         raise InputError(
@@ -135,7 +161,6 @@ def prepare_samples(
             expected="the same number in all",
             fix="convert them to the same kind, or set preprocess.color=gray",
         )
-    return samples
 
 
 class Batches:
@@ -222,11 +247,11 @@ class Batches:
             center = (grid - 1) / 2
         else:
             half = np.minimum((np.asarray(size) - 2 * self._margin) / 2, grid / 2)
-            if len(sample.centers) and rng.random() < self.recipe.training.foreground:
-                center = (
-                    sample.centers[rng.integers(len(sample.centers))]
-                    + rng.uniform(-0.5, 0.5, len(grid)) * half
-                )
+            on_object = len(sample.centers) and rng.random() < self.recipe.training.foreground
+            # Where only strokes are labeled, a patch drawn anywhere would often hold none.
+            points = sample.centers if on_object else sample.labeled
+            if len(points):
+                center = points[rng.integers(len(points))] + rng.uniform(-0.5, 0.5, len(grid)) * half
             else:
                 center = rng.uniform(half - 0.5, np.maximum(grid - half - 0.5, half - 0.5))
             center = np.clip(center, half - 0.5, grid - half - 0.5)
@@ -253,18 +278,35 @@ def _sample(
         objects = transform.mask(_objects(mask, recipe), fill=0)
         parts.append(weight_map(objects, classes, recipe.loss.border)[np.newaxis])
     parts.append(classes[np.newaxis].astype(np.float32))
-    foreground = np.argwhere(classes > 0)
-    step = max(1, len(foreground) // _CENTERS)
-    return Sample(name, np.concatenate(parts), len(pixels), foreground[::step])
+    labeled = _some(classes != IGNORED) if recipe.target.sparse else np.empty((0, classes.ndim), np.int_)
+    return Sample(name, np.concatenate(parts), len(pixels), _some(classes > 0), labeled)
+
+
+def _check_labels(samples: Sequence[Sample], examples: Sequence[Example], recipe: Recipe) -> None:
+    """Make sure that there is something to learn from, or to judge by."""
+    background = any((sample.target == 0).any() for sample in samples)
+    objects = any((sample.target > 0).any() for sample in samples)
+    if (background and objects) or (samples and not recipe.target.sparse):
+        return
+    found = "only objects are" if objects else "only background is" if background else "nothing is"
+    names = [example.name for example in examples]
+    raise InputError(
+        f"{', '.join(names[:3])}{', …' if len(names) > 3 else ''}: {found} labeled",
+        expected="labels on objects and on background where images train, and where they validate",
+        fix="paint more, or choose other images to validate on",
+    )
+
+
+def _some(where: NDArray[np.bool_]) -> NDArray[np.int_]:
+    positions = np.argwhere(where)
+    return positions[:: max(1, len(positions) // _CENTERS)]
 
 
 def _objects(mask: Image, recipe: Recipe) -> NDArray[Any]:
     """One number per object: the mask's own, or its connected parts; unlabeled pixels are no object."""
     from scipy import ndimage
 
-    data = mask.data
-    if recipe.target.ignore is not None:
-        data = np.where(data == recipe.target.ignore, 0, data)
+    data = np.maximum(true_labels(mask.data, recipe.target), 0)
     if recipe.target.kind == "instances":
         return data
     labels, _ = ndimage.label(data > recipe.target.threshold, output=np.int32)

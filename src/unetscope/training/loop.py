@@ -9,22 +9,23 @@ import contextlib
 import copy
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from unetscope.errors import TrainingError
+from unetscope.errors import TrainingError, is_out_of_memory
 from unetscope.network import UNet
 from unetscope.recipe import Recipe
+from unetscope.training.budget import budget_used
 from unetscope.training.dataset import Batch, Batches, Sample
 from unetscope.training.losses import segmentation_loss
 from unetscope.training.optimize import Plateau, learning_rate, make_optimizer
 from unetscope.training.validate import validate
 
-__all__ = ["EpochRecord", "TrainingState", "budget_used", "choose_device", "train_epochs"]
+__all__ = ["EpochRecord", "TrainingState", "choose_device", "train_epochs"]
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,12 @@ class TrainingState:
 
 
 def train_epochs(
-    state: TrainingState, recipe: Recipe, training: Sequence[Sample], validation: Sequence[Sample]
+    state: TrainingState,
+    recipe: Recipe,
+    training: Sequence[Sample],
+    validation: Sequence[Sample],
+    *,
+    go_on: Callable[[], bool] = lambda: True,
 ) -> Iterator[EpochRecord]:
     """Train, one epoch per record, until the budget is used or validation stands still.
 
@@ -129,6 +135,9 @@ def train_epochs(
     recipe : Recipe
     training, validation : sequence of Sample
         Without validation samples, the last epoch counts as the best.
+    go_on : callable
+        Asked before every batch. It may wait, which takes no time from the budget; where it says no, the
+        training ends, and `state` is that of an unfinished epoch.
 
     Yields
     ------
@@ -146,15 +155,18 @@ def train_epochs(
     while not _finished(state, recipe):
         state.epoch += 1
         totals, note = _Totals(), ""
-        started = time.perf_counter()
+        started = clock.seconds
         state.network.train()
         with _seeded(recipe.seed, state.epoch, device):
             for batch in batches.epoch(state.epoch):
+                with clock.stopped():
+                    if not go_on():
+                        return
                 rate = _set_learning_rate(state, recipe, clock.seconds, totals.samples / batches.per_epoch)
                 note = _step_with_less_memory(state, recipe, batch, totals) or note
                 if _out_of_time(recipe, clock.seconds):
                     break
-        images_per_second = totals.samples / (time.perf_counter() - started)
+        images_per_second = totals.samples / (clock.seconds - started)
         state.network.eval()
         judged = validate(state.judged, validation, recipe) if validation else None
         improved = _improved(state, recipe, judged.loss if judged else None, judged.dice if judged else None)
@@ -200,25 +212,6 @@ def choose_device(name: str = "auto") -> torch.device:
         ) from None
 
 
-def budget_used(recipe: Recipe, epochs: float, seconds: float) -> float:
-    """The part of a recipe's budget that is used, 0 to 1.
-
-    Parameters
-    ----------
-    recipe : Recipe
-    epochs : float
-        Finished epochs, with the part of the current one.
-    seconds : float
-        Of the run so far.
-    """
-    training = recipe.training
-    used = [
-        0.0 if training.epochs is None else epochs / training.epochs,
-        0.0 if training.minutes is None else seconds / (60 * training.minutes),
-    ]
-    return min(max(used), 1.0)
-
-
 class _Clock:
     """Seconds of the run so far; what happens while a record is consumed is not counted."""
 
@@ -229,6 +222,13 @@ class _Clock:
     @property
     def seconds(self) -> float:
         return self._before + time.perf_counter() - self._started
+
+    @contextlib.contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Time that does not count."""
+        stopped = time.perf_counter()
+        yield
+        self._started += time.perf_counter() - stopped
 
 
 class _Totals:
@@ -279,7 +279,7 @@ def _step_with_less_memory(state: TrainingState, recipe: Recipe, batch: Batch, t
         try:
             _step(state, recipe, batch, totals)
         except RuntimeError as error:
-            if not _is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
         else:
             return note
@@ -375,15 +375,6 @@ def _out_of_time(recipe: Recipe, seconds: float) -> bool:
 
 def _fixed_threshold(recipe: Recipe) -> float:
     return 0.5 if recipe.prediction.threshold == "auto" else recipe.prediction.threshold
-
-
-def _is_out_of_memory(error: RuntimeError) -> bool:
-    text = str(error).lower()
-    return (
-        isinstance(error, torch.OutOfMemoryError)
-        or "out of memory" in text
-        or "can't allocate memory" in text
-    )
 
 
 @contextlib.contextmanager

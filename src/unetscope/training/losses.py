@@ -82,7 +82,8 @@ def dice_loss(logits: Tensor, target: Tensor, settings: Loss) -> Tensor:
     Returns
     -------
     Tensor
-        Scalar: one-term in [0, 1]; two-term in [-0.5, 1], below 0 only where truth or its absence is empty.
+        Scalar: one-term in [0, 1]; two-term in [-0.5, 1], below 0 only where truth or its absence is empty;
+        0 if nothing is labeled. Images in which nothing is labeled do not count.
 
     Notes
     -----
@@ -92,6 +93,11 @@ def dice_loss(logits: Tensor, target: Tensor, settings: Loss) -> Tensor:
     """
     classes = logits.shape[1]
     labeled = (target != IGNORED)[:, None]
+    seen = labeled.flatten(1).any(dim=1)
+    if not seen.all():
+        logits, target, labeled = logits[seen], target[seen], labeled[seen]
+    if not len(logits):
+        return logits.sum()
     if classes == 1:
         p, r = torch.sigmoid(logits), (target > 0)[:, None]
     else:

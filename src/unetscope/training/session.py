@@ -15,7 +15,7 @@ from unetscope.model import Model
 from unetscope.network import UNet
 from unetscope.preprocess import Preparation, class_values
 from unetscope.recipe import Recipe
-from unetscope.training.dataset import Example, prepare_samples
+from unetscope.training.dataset import Example, check_channels, prepare_samples
 from unetscope.training.loop import EpochRecord, TrainingState, train_epochs
 from unetscope.training.run import DataEntry, Run, file_hash
 from unetscope.training.split import Division, divide
@@ -24,6 +24,9 @@ __all__ = ["describe_data", "fit"]
 
 # Writing the full state takes longer than a short epoch.
 _SECONDS_BETWEEN_CHECKPOINTS = 30.0
+# How long the end of an epoch, where nothing is lost, is waited for before a request is obeyed.
+_SECONDS_OF_GRACE = 5.0
+_SECONDS_BETWEEN_LOOKS = 0.2
 
 
 def describe_data(examples: Sequence[Example], recipe: Recipe) -> list[DataEntry]:
@@ -34,12 +37,14 @@ def describe_data(examples: Sequence[Example], recipe: Recipe) -> list[DataEntry
     InputError
         If the examples cannot be split as the recipe asks.
     """
-    division = divide([example.group for example in examples], recipe.split, seed=recipe.seed)
+    groups, roles = [example.group for example in examples], [example.split for example in examples]
+    division = divide(groups, recipe.split, seed=recipe.seed, roles=roles)
+    role_at = dict.fromkeys(division.validation, "validation") | dict.fromkeys(division.test, "test")
     return [
         DataEntry(
             name=example.name,
             group=example.group,
-            role="validation" if position in division.validation else "training",
+            role=role_at.get(position, "training"),
             image=_path(example.image),
             mask=_path(example.mask),
             image_sha256=_hash(example.image),
@@ -89,11 +94,14 @@ def _fit(run: Run, examples: Sequence[Example], device: torch.device) -> Iterato
     values = class_values(_mask_values(chosen), recipe.target)
     training = prepare_samples(chosen, recipe, preparation, values)
     validation = prepare_samples([examples[i] for i in division.validation], recipe, preparation, values)
+    check_channels([*training, *validation])
     outputs = len(values) if recipe.target.kind == "multiclass" else 1
     state = TrainingState(recipe, _new_network(recipe, training[0].channels, outputs, device))
     run.load_checkpoint(state)
     saved = time.monotonic()
-    epochs = train_epochs(state, recipe, training, validation)
+    requests = _Requests(run)
+    epochs = train_epochs(state, recipe, training, validation, go_on=requests.go_on)
+    run.write_status(state="training", epoch=state.epoch)
     try:
         for record in epochs:
             run.append(record)
@@ -112,8 +120,11 @@ def _fit(run: Run, examples: Sequence[Example], device: torch.device) -> Iterato
             if time.monotonic() - saved > _SECONDS_BETWEEN_CHECKPOINTS:
                 run.save_checkpoint(state)
                 saved = time.monotonic()
+            run.write_status(epoch=record.epoch)
             yield record
-            if run.stop_requested:
+            if run.pause_requested:
+                run.save_checkpoint(state)
+            if not requests.obey():
                 break
     finally:
         # After an error inside an epoch the state is not that of an epoch's end.
@@ -121,11 +132,42 @@ def _fit(run: Run, examples: Sequence[Example], device: torch.device) -> Iterato
             run.save_checkpoint(state)
 
 
+class _Requests:
+    """What others ask of this training in its run folder: to wait, or to end.
+
+    Both are done at the end of an epoch, where nothing is lost; unless that takes long.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._seen: float | None = None
+
+    def go_on(self) -> bool:
+        """Obey within an epoch, if the request is some seconds old; False to end."""
+        if not (self._run.stop_requested or self._run.pause_requested):
+            self._seen = None
+            return True
+        if self._seen is None:
+            self._seen = time.monotonic()
+        return time.monotonic() - self._seen < _SECONDS_OF_GRACE or self.obey()
+
+    def obey(self) -> bool:
+        """Wait as long as that is asked for; False to end."""
+        self._seen = None
+        if self._waits():
+            self._run.write_status(state="paused")
+            while self._waits():
+                time.sleep(_SECONDS_BETWEEN_LOOKS)
+            self._run.write_status(state="training")
+        return not self._run.stop_requested
+
+    def _waits(self) -> bool:
+        return self._run.pause_requested and not self._run.stop_requested
+
+
 def _division(data: Sequence[DataEntry]) -> Division:
-    return Division(
-        tuple(i for i, entry in enumerate(data) if entry.role == "training"),
-        tuple(i for i, entry in enumerate(data) if entry.role == "validation"),
-    )
+    roles = ("training", "validation", "test")
+    return Division(*(tuple(i for i, entry in enumerate(data) if entry.role == role) for role in roles))
 
 
 def _new_network(recipe: Recipe, channels: int, outputs: int, device: torch.device) -> UNet:

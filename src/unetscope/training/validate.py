@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from unetscope.evaluation.metrics import Counts, count_classes, dice
-from unetscope.inference.predict import labels_from, predict_probabilities
+from unetscope.inference import labels_from, predict_probabilities
 from unetscope.network import UNet
 from unetscope.preprocess import IGNORED
 from unetscope.recipe import Recipe
@@ -32,9 +32,10 @@ class Validation:
     loss : float
         Mean over images.
     dice : float
-        Mean over images; for several classes, of the mean over those that occur in the image.
+        Mean over images; for several classes, of the mean over those that occur in the image. Of strokes,
+        which are too few in an image to judge it, one Dice over the labeled pixels of all images.
     threshold : float
-        The recipe's, or the one with the best mean Dice on these images.
+        The recipe's, or the one with the best such Dice on these images.
     """
 
     loss: float
@@ -60,15 +61,19 @@ def validate(network: UNet, samples: Sequence[Sample], recipe: Recipe) -> Valida
     """
     fixed = recipe.prediction.threshold
     threshold = 0.5 if fixed == "auto" else fixed
-    losses, scores, maps = [], [], []
+    losses, counts, maps, targets = [], [], [], []
     for sample in samples:
         probabilities = predict_probabilities(network, sample.image)
         losses.append(_loss(probabilities, sample, recipe))
-        scores.append(_dice(probabilities, sample, threshold))
+        counts.append(_counts(probabilities, sample, threshold))
         maps.append(probabilities[0])
+        targets.append(sample.target)
+    if recipe.target.sparse:
+        counts = [{index: sum((each[index] for each in counts), Counts()) for index in counts[0]}]
+        maps, targets = ([np.concatenate([each.ravel() for each in parts])] for parts in (maps, targets))
     if fixed == "auto" and recipe.target.kind != "multiclass":
-        threshold = tune_threshold(maps, [sample.target for sample in samples])
-    return Validation(float(np.mean(losses)), float(np.mean(scores)), threshold)
+        threshold = tune_threshold(maps, targets)
+    return Validation(float(np.mean(losses)), float(np.mean([_dice(each) for each in counts])), threshold)
 
 
 def tune_threshold(maps: Sequence[NDArray[np.float32]], targets: Sequence[NDArray[np.float32]]) -> float:
@@ -113,10 +118,13 @@ def _loss(probabilities: NDArray[np.float32], sample: Sample, recipe: Recipe) ->
     return float(segmentation_loss(logits, rest[None, -1].long(), recipe.loss, weights))
 
 
-def _dice(probabilities: NDArray[np.float32], sample: Sample, threshold: float) -> float:
+def _counts(probabilities: NDArray[np.float32], sample: Sample, threshold: float) -> dict[int, Counts]:
     kind: Literal["binary", "multiclass"] = "binary" if len(probabilities) == 1 else "multiclass"
     values = range(max(len(probabilities), 2))
     predicted = labels_from(probabilities, kind=kind, values=values, threshold=threshold)
-    counts = count_classes(sample.target.astype(np.int16), predicted, values[1:], ignore=IGNORED)
+    return count_classes(sample.target.astype(np.int16), predicted, values[1:], ignore=IGNORED)
+
+
+def _dice(counts: Mapping[int, Counts]) -> float:
     present = [dice(of_class) for of_class in counts.values() if of_class.occurs]
     return float(np.mean(present)) if present else 1.0

@@ -90,3 +90,34 @@ def test_objects_are_compared_as_foreground(unetscope: Call, tmp_path: Path) -> 
     command = ("evaluate", tmp_path / "predicted.png", tmp_path / "truth.png", "--json", tmp_path / "s.json")
     unetscope(*command, "--objects")
     assert json.loads((tmp_path / "s.json").read_text())["mean"]["dice"] == 1
+
+
+def test_strokes_are_truth_where_they_are_painted(unetscope: Call, tmp_path: Path) -> None:
+    strokes = np.zeros((8, 8), np.uint8)
+    strokes[0], strokes[4] = 1, 2
+    predicted = np.zeros((8, 8), np.uint8)
+    # Half of the object is found; what lies beside the strokes is neither right nor wrong.
+    predicted[4, :4], predicted[6] = 2, 2
+    for name, mask in (("a", strokes), ("b", np.zeros((8, 8), np.uint8))):
+        (tmp_path / "truth").mkdir(exist_ok=True)
+        (tmp_path / "predicted").mkdir(exist_ok=True)
+        write_mask(tmp_path / "truth" / f"{name}.png", mask)
+        write_mask(tmp_path / "predicted" / f"{name}.png", predicted)
+    command = ("evaluate", tmp_path / "predicted", tmp_path / "truth", "--json", tmp_path / "s.json")
+    code, _, err = unetscope(*command, "--ignore", "0", "--background", "1")
+    assert (code, err) == (0, "left out: b.png: nothing is labeled\n")
+    scores = json.loads((tmp_path / "s.json").read_text())
+    assert [image["name"] for image in scores["images"]] == ["a.png"]
+    assert scores["mean"]["precision"] == 1
+    assert scores["mean"]["recall"] == 0.5
+
+
+def test_nothing_painted_is_no_truth(unetscope: Call, tmp_path: Path) -> None:
+    write_mask(tmp_path / "a.png", np.zeros((8, 8), np.uint8))
+    command = ("evaluate", tmp_path / "a.png", tmp_path / "a.png", "--ignore", "0")
+    code, _, err = unetscope(*command, "--background", "1")
+    assert code == 3
+    assert "all pixels of the 1 masks have the ignored value 0" in err
+    code, _, err = unetscope(*command)
+    assert code == 4
+    assert "background and ignore are both 0" in err

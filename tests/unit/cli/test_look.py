@@ -75,6 +75,26 @@ def test_a_plan_as_json(heart: SimpleNamespace, unetscope: Call) -> None:
     assert Recipe.model_validate(planned["recipe"]).name == "auto"
 
 
+def test_a_plan_heeds_how_masks_are_read(heart: SimpleNamespace, unetscope: Call) -> None:
+    command = (
+        "plan",
+        heart.training,
+        "--json",
+        "--set",
+        "target.ignore=0",
+        "target.background=255",
+        "seed=7",
+    )
+    code, _, err = unetscope(*command)
+    assert code == 3
+    assert "hold only the values [255]" in err
+    planned = json.loads(
+        unetscope("plan", heart.training, "--json", "--set", "target.ignore=9", "seed=7").out
+    )
+    assert planned["recipe"]["target"]["ignore"] == 9
+    assert planned["recipe"]["seed"] == 7
+
+
 def test_a_plan_names_what_is_left_out(heart: SimpleNamespace, unetscope: Call, tmp_path: Path) -> None:
     data = shutil.copytree(heart.training, tmp_path / "data")
     (data / "SAMPLE-A_0003.png").unlink()

@@ -38,6 +38,20 @@ def test_pairs_are_listed_with_reasons(heart: SimpleNamespace, unetscope: Call) 
     assert len(lines) == 6
 
 
+def test_the_split_of_a_table_is_shown(heart: SimpleNamespace, unetscope: Call, tmp_path: Path) -> None:
+    table = tmp_path / "pairs.csv"
+    unetscope("pairs", heart.training, "--out", table)
+    heading, *rows = table.read_text().splitlines()
+    roles = ["test", "", "validation", "train"]
+    lines = [f"{heading},split", *(f"{row},{role}" for row, role in zip(rows, roles, strict=True))]
+    table.write_text("\n".join(lines))
+    _, out, _ = unetscope("pairs", table)
+    shown = [line.split("  ")[2] for line in out.splitlines() if line.startswith("ok ")]
+    assert [line.partition(", ")[2] for line in shown] == ["test]", "", "validation]", "training]"]
+    pairs = json.loads(unetscope("pairs", table, "--json").out)["pairs"]
+    assert [pair["split"] for pair in pairs] == ["test", "", "validation", "training"]
+
+
 def test_problems_and_suggestions_are_told(painted: Path, unetscope: Call) -> None:
     code, out, err = unetscope("pairs", painted)
     assert code == 3

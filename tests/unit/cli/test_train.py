@@ -12,6 +12,8 @@ import pytest
 from unetscope.api import Training
 from unetscope.recipe import change, read_recipe, to_yaml
 from unetscope.recipe.presets import preset
+from unetscope.training import session
+from unetscope.training.folder import RunFolder
 
 Call = Callable[..., Any]
 
@@ -100,6 +102,23 @@ def test_masks_may_lie_elsewhere(heart: SimpleNamespace, unetscope: Call, tmp_pa
     assert err.startswith("auto: 2 images to train on, 0 to validate")
 
 
+@pytest.mark.usefixtures("started")
+def test_test_images_are_counted(heart: SimpleNamespace, unetscope: Call, tmp_path: Path) -> None:
+    table = tmp_path / "pairs.csv"
+    unetscope("pairs", heart.training, "--out", table)
+    heading, *rows = table.read_text().splitlines()
+    groups = {row.split(",")[2] for row in rows}
+    roles = dict(zip(sorted(groups), ("training", "test"), strict=True))
+    lines = [f"{heading},split", *(f"{row},{roles[row.split(',')[2]]}" for row in rows)]
+    table.write_text("\n".join(lines))
+    command = ("train", table, "--out", tmp_path / "run", "--set", "split.validation=0")
+    code, _, err = unetscope(*command)
+    assert code == 0
+    assert err.startswith("auto: 2 images to train on, 0 to validate, 2 left for a test, ")
+    card = json.loads(unetscope("info", tmp_path / "run", "--json").out)
+    assert card["test images"] == 2
+
+
 def test_what_is_left_out_is_said(
     heart: SimpleNamespace, settings: list[str], unetscope: Call, tmp_path: Path
 ) -> None:
@@ -172,3 +191,25 @@ def test_a_finished_run_is_scored_again(trained: Path, unetscope: Call, tmp_path
     assert code == 0
     assert "Mean ± std over 2 images" in out
     assert (run / "model.safetensors").read_bytes() == (trained / "model.safetensors").read_bytes()
+
+
+def test_a_current_prediction_is_kept_on_request(
+    heart: SimpleNamespace, settings: list[str], unetscope: Call, tmp_path: Path
+) -> None:
+    unetscope("train", heart.training, "--out", tmp_path / "run", "--previews", *settings)
+    preview = RunFolder(tmp_path / "run").preview()
+    assert preview is not None
+    assert preview.name in {path.name for path in heart.training.iterdir()}
+
+
+def test_stopped_before_there_is_a_model(
+    heart: SimpleNamespace,
+    settings: list[str],
+    unetscope: Call,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(session._Requests, "go_on", lambda self: False)
+    code, out, err = unetscope("train", heart.training, "--out", tmp_path / "run", *settings)
+    assert (code, out) == (0, "")
+    assert "there is no model yet" in err

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
 from unetscope.errors import InputError, OutputError
-from unetscope.evaluation import Report, score_image
+from unetscope.evaluation import ObjectCounts, Report, score_image
 from unetscope.evaluation.cases import CLASSES, panels_of
 from unetscope.evaluation.overlay import OUTCOMES, overlay, rgb
 from unetscope.evaluation.plots import Case, case_panels, save, score_bars, training_curves
@@ -92,6 +93,14 @@ def test_bars_dots_and_whiskers():
     assert axes.collections[0].get_offsets()[:, 1].tolist() == [each.dice for each in report.scores]
     assert [label.get_text() for label in axes.get_xticklabels()] == ["Dice", "Mean IoU"]
     assert "n = 3" in axes.get_title()
+
+
+def test_bars_of_objects_where_they_were_matched():
+    score = score_image("a", mask((1, LEFT)), mask((1, LEFT)))
+    report = Report((replace(score, objects=ObjectCounts(1, 1, 0, 0.75)),))
+    (axes,) = drawn(score_bars(report)).axes
+    assert [label.get_text() for label in axes.get_xticklabels()][-2:] == ["Object F1", "PQ"]
+    assert [bar.get_height() for bar in axes.patches][-2:] == [pytest.approx(2 / 3), 0.5]
 
 
 @pytest.mark.parametrize("metrics", [(), ("dice", "hausdorff95")])
@@ -218,6 +227,7 @@ def test_save_writes_a_png_and_replaces_only_when_told(tmp_path):
         save(figure, path)
     save(figure, path, overwrite=True)
     assert [each.name for each in tmp_path.iterdir()] == ["curves.png"]
+    assert "<svg" in save(figure, tmp_path / "curves.svg").read_text()
     with pytest.raises(OutputError, match=r"curves\.jpg"):
         save(figure, tmp_path / "curves.jpg")
 

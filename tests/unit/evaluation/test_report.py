@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from unetscope.errors import InputError
-from unetscope.evaluation import METRICS, Report, score_image
+from unetscope.evaluation import METRICS, ObjectCounts, Report, score_image
 
 LENGTH = 20
 
@@ -70,7 +71,7 @@ def test_ranking_of_one_image():
 def test_dictionary_has_the_promised_keys(report):
     content = report.to_dict()
     assert list(content) == ["images", "mean", "std", "pooled", "per_class", "n", "units"]
-    image_keys = ["name", *METRICS, "accuracy", "hausdorff95", "mean_surface_distance"]
+    image_keys = ["name", *METRICS, "accuracy", "hausdorff95", "mean_surface_distance", "counts"]
     assert [list(image) for image in content["images"]] == [image_keys] * 4
     for summary in (content["mean"], content["std"], content["pooled"], content["per_class"]["1"]["mean"]):
         assert set(METRICS) <= set(summary)
@@ -186,3 +187,30 @@ def test_markdown_is_one_table(report):
 def test_rows_are_the_images(report):
     assert [row["name"] for row in report.rows()] == [each.name for each in report.scores]
     assert [row["dice"] for row in report.rows()] == [0.5, 1.0, 0.0, 0.5]
+
+
+def test_scores_of_objects_are_columns_where_there_are_objects():
+    """Of the first image both objects are found, of the second one of three, and one is invented."""
+    matched = ObjectCounts(tp=2, iou_sum=1.5), ObjectCounts(tp=1, fp=1, fn=2, iou_sum=0.6)
+    report = Report(
+        tuple(
+            replace(score(name, line(0, 4), line(0, 4)), objects=objects)
+            for name, objects in zip("ab", matched, strict=True)
+        )
+    )
+    keys = ["object_f1", "panoptic_quality", "true_objects", "predicted_objects"]
+    assert [report.rows()[1][key] for key in keys] == [0.4, pytest.approx(0.24), 3, 2]
+    assert [report.mean[key] for key in keys] == [pytest.approx(0.7), pytest.approx(0.495), 2.5, 2.0]
+    assert [report.pooled[key] for key in keys] == [6 / 9, pytest.approx(4.2 / 9), 5, 4]
+    lines = report.table().splitlines()
+    assert "Object F1      PQ  Objects  Predicted  HD95 (mm)" in lines[0]
+    assert lines[3].split()[7:11] == ["0.4000", "0.2400", "3", "2"]
+    assert "an IoU of 0.5 or more match" in report.table()
+    assert "Object" not in Report((score("a", line(0, 4), line(0, 4)),)).table()
+
+
+def test_values_are_in_the_order_of_the_images():
+    report = Report((score("a", line(0, 4), line(0, 4), surface=False), score("b", line(0, 4), line(2, 4))))
+    assert report.values["recall"] == [1.0, 0.5]
+    assert math.isnan(report.values["hausdorff95"][0])
+    assert len(report.header) == len(report.columns) == 8

@@ -212,3 +212,94 @@ def test_an_image_without_objects(model: Make) -> None:
     for kind in ("binary", "instances"):
         made = model(f"target.kind={kind}", "prediction.minimum_size=5")
         assert not predict_image(made, Image(np.zeros((8, 9), np.float32), "YX")).labels.data.any()
+
+
+def _speckles(shape: tuple[int, ...]) -> np.ndarray:
+    return np.random.default_rng(1).random(shape).astype(np.float32)
+
+
+@pytest.mark.parametrize("threshold", [0.2, 0.5, 0.8])
+@pytest.mark.parametrize("axes", ["YX", "TYX", "ZYX", "TZYX"])
+@pytest.mark.parametrize("kind", ["binary", "instances"])
+def test_another_threshold_gives_what_predicting_with_it_gives(
+    model: Make, kind: str, axes: str, threshold: float
+) -> None:
+    made = model(f"target.kind={kind}", "prediction.minimum_size=2", values=(0, 255))
+    image = Image(_speckles((2, 3, 6, 7)[-len(axes) :]), axes, units="mm")
+    kept = predict_image(made, image).at(threshold)
+    again = predict_image(made, image, threshold=threshold)
+    np.testing.assert_array_equal(kept.labels.data, again.labels.data)
+    assert kept.labels.data.dtype == again.labels.data.dtype
+    assert (kept.labels.axes, kept.labels.units) == (axes, "mm")
+    assert kept.labeling == again.labeling
+    assert kept.labels.data.any()
+
+
+def test_a_volume_of_a_volume_network_is_labeled_again(model: Make) -> None:
+    made = model("network.dimensions=3", "target.kind=instances")
+    image = Image(_speckles((4, 6, 8)), "ZYX")
+    again = predict_image(made, image, threshold=0.7)
+    np.testing.assert_array_equal(predict_image(made, image).at(0.7).labels.data, again.labels.data)
+    assert again.labels.data.max() > 1
+
+
+def test_several_classes_have_no_threshold(model: Make) -> None:
+    made = model(*MULTICLASS, values=(0, 100, 200), levels=(0.9, 0.1, 0.5))
+    image = Image(_squares((4, 6)), "YX")
+    with pytest.raises(InputError, match="likeliest of 3 classes"):
+        predict_image(made, image).at(0.5)
+    with pytest.raises(InputError, match="likeliest of 3 classes"):
+        predict_image(made, image, threshold=0.5)
+
+
+@pytest.mark.parametrize("threshold", [0.0, 1.0, -1.0, float("nan")])
+def test_a_threshold_is_a_probability(model: Make, threshold: float) -> None:
+    prediction = predict_image(model(), Image(_squares((4, 6)), "YX"))
+    with pytest.raises(InputError, match="expected a probability between 0 and 1"):
+        prediction.at(threshold)
+
+
+@pytest.mark.parametrize("settings", [(), ("prediction.mirror=true",)])
+def test_progress_goes_from_nothing_to_almost_all(model: Make, settings: tuple[str, ...]) -> None:
+    told: list[float] = []
+    predict_image(model(*settings), Image(_squares((3, 8, 8)), "ZYX"), progress=told.append)
+    # Down, below, up, merge, head; for three slices.
+    assert len(told) == 5 * 3 * (4 if settings else 1)
+    np.testing.assert_allclose(told, np.arange(len(told)) / len(told), atol=1e-12)
+
+
+def test_what_progress_raises_stops_the_prediction(model: Make) -> None:
+    made = model()
+    image = Image(_squares((3, 8, 8)), "ZYX")
+
+    def stop(done: float) -> None:
+        if done > 0.5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        predict_image(made, image, progress=stop)
+    # Nothing of the watching is left in the network.
+    predict_image(made, image)
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")]
+)
+def test_too_little_memory_is_one_sentence(model: Make, error: Exception) -> None:
+    def fail(done: float) -> None:
+        raise error
+
+    with pytest.raises(InputError) as caught:
+        predict_image(model(), Image(_squares((3, 8, 8)), "ZYX"), progress=fail)
+    assert str(caught.value) == (
+        "there is not enough memory to segment the array (3 × 8 × 8); expected more free memory: "
+        "close other programs, or segment parts of the image."
+    )
+
+
+def test_other_errors_are_not_blamed_on_memory(model: Make) -> None:
+    def fail(done: float) -> None:
+        raise RuntimeError("a mistake")
+
+    with pytest.raises(RuntimeError, match="a mistake"):
+        predict_image(model(), Image(_squares((8, 8)), "YX"), progress=fail)

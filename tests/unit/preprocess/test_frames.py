@@ -6,7 +6,7 @@ import pytest
 from unetscope.errors import InputError
 from unetscope.io.image import Image
 from unetscope.preprocess import join_frames, split_frames
-from unetscope.preprocess.frames import outer_axes
+from unetscope.preprocess.frames import outer_axes, place_part
 
 LENGTHS = {"T": 2, "C": 3, "Z": 4, "Y": 5, "X": 6}
 
@@ -89,3 +89,24 @@ def test_joined_maps_have_their_channel_after_time(axes, dimensions, shape):
     whole = image(axes)
     maps = [np.zeros((9, *frame.grid)) for frame in split_frames(whole, dimensions)]
     assert join_frames(maps, whole, dimensions).shape == shape
+
+
+def test_a_part_is_put_where_it_was_taken():
+    whole = image("TCZYX")
+    part = whole.take("T", 1).take("Z", 2)
+    placed = place_part(part, whole, {"T": 1, "Z": 2})
+    assert placed.axes == "TCZYX"
+    assert (placed.spacing, placed.origin, placed.channels) == (whole.spacing, whole.origin, whole.channels)
+    np.testing.assert_array_equal(placed.data[1, :, 2], whole.data[1, :, 2])
+    placed.data[1, :, 2] = 0
+    assert not placed.data.any()
+
+
+def test_classes_come_before_the_slice_that_was_taken():
+    whole = image("TZYX")
+    plane = whole.take("T", 0).take("Z", 3)
+    maps = Image(np.ones((2, 5, 6), np.float32), "CYX", (2.0, 1.0), (8.0, 9.0), "mm", ("a", "b"))
+    placed = place_part(maps, whole, {"T": 0, "Z": 3})
+    assert (placed.axes, placed.data.shape, placed.channels) == ("TCZYX", (2, 2, 4, 5, 6), ("a", "b"))
+    assert placed.data.sum() == maps.data.sum() == placed.data[0, :, 3].sum()
+    assert place_part(plane, whole, {"T": 0, "Z": 3}).data.shape == whole.data.shape

@@ -5,11 +5,20 @@ import pytest
 from scipy import ndimage
 
 from unetscope.errors import InputError
-from unetscope.preprocess import IGNORED, class_values, separate_objects, to_classes
+from unetscope.preprocess import (
+    IGNORED,
+    class_values,
+    is_labeled,
+    separate_objects,
+    to_classes,
+    true_labels,
+)
 from unetscope.recipe.recipe import Target
 
 BINARY = Target()
 INSTANCES = Target(kind="instances")
+STROKES = Target(ignore=0, background=1)
+STROKES_OF_CLASSES = Target(kind="multiclass", ignore=0, background=1)
 
 
 def squares(second, *, dtype=np.uint16):
@@ -36,6 +45,11 @@ def squares(second, *, dtype=np.uint16):
         ([0, 1, 2, 255], Target(kind="multiclass", ignore=255), (0, 1, 2)),
         ([0, 85, 170], Target(kind="multiclass", values=(170, 0, 85)), (170, 0, 85)),
         ([0, 1], Target(kind="multiclass", values=(0, 1, 2)), (0, 1, 2)),
+        ([0, 1, 2], STROKES, (0, 2)),
+        ([0, 1, 2, 3], STROKES, (0, 1)),
+        ([0, 1, 2, 3], STROKES_OF_CLASSES, (0, 2, 3)),
+        ([0, 1, 2], Target(kind="multiclass", ignore=0, background=1, values=(1, 3, 2)), (0, 3, 2)),
+        ([1, 2, 3], Target(ignore=3, background=2), (0, 1)),
     ],
 )
 def test_the_mask_value_of_each_class(labels, target, expected):
@@ -66,6 +80,22 @@ def test_masks_without_two_classes(labels, target, found):
 
 
 @pytest.mark.parametrize(
+    ("labels", "target", "found"),
+    [
+        ([0, 2], STROKES, "[2]"),
+        ([0, 2, 3], STROKES_OF_CLASSES, "[2, 3]"),
+        ([0, 1], STROKES_OF_CLASSES, "[1]"),
+    ],
+)
+def test_strokes_without_background_or_objects(labels, target, found):
+    with pytest.raises(InputError) as caught:
+        class_values(labels, target)
+    assert str(caught.value).startswith(
+        f"the masks hold only the values {found}; expected background (1) and at least one class"
+    )
+
+
+@pytest.mark.parametrize(
     ("mask", "target", "expected"),
     [
         ([0, 255], BINARY, [0, 1]),
@@ -74,7 +104,8 @@ def test_masks_without_two_classes(labels, target, found):
         ([0, 1, 127, 128, 255], Target(threshold=127), [0, 0, 0, 1, 1]),
         ([0, 1, 2], Target(threshold=1.5), [0, 0, 1]),
         ([0, 1, 255], Target(ignore=255), [0, 1, IGNORED]),
-        ([0, 1, 255], Target(ignore=0), [IGNORED, 1, 1]),
+        ([0, 1, 2], STROKES, [IGNORED, 0, 1]),
+        ([0, 1, 2, 3], Target(ignore=3, background=2), [0, 1, 0, IGNORED]),
     ],
 )
 def test_binary_masks(mask, target, expected):
@@ -154,3 +185,56 @@ def test_the_mask_itself_is_left_alone():
     before = mask.copy()
     to_classes(mask, Target(kind="instances", ignore=2), (0, 1))
     np.testing.assert_array_equal(mask, before)
+
+
+# --- true labels ---
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        (Target(), [0, 1, 2, 200]),
+        (Target(ignore=2), [0, 1, IGNORED, 200]),
+        (STROKES, [IGNORED, 0, 2, 200]),
+        (STROKES_OF_CLASSES, [IGNORED, 0, 2, 200]),
+        (Target(ignore=200, background=1), [0, 0, 2, IGNORED]),
+    ],
+)
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.uint32, np.uint64])
+def test_background_is_0_and_unlabeled_is_no_class_whatever_the_mask_has(target, expected, dtype):
+    labels = true_labels(np.array([0, 1, 2, 200], dtype), target)
+    assert labels.dtype.kind in "iu"
+    assert labels.tolist() == expected
+
+
+def test_a_mask_that_needs_no_change_is_not_copied():
+    mask = squares((1, 4))
+    assert true_labels(mask, Target(kind="multiclass")) is mask
+
+
+def test_large_labels_stay_what_they_are():
+    mask = np.array([0, 1, 2**32 - 1], np.uint32)
+    assert true_labels(mask, STROKES).tolist() == [IGNORED, 0, 2**32 - 1]
+
+
+def test_0_must_not_be_one_class_more():
+    with pytest.raises(InputError) as caught:
+        true_labels(np.array([0, 1, 2]), Target(kind="multiclass", background=1))
+    assert str(caught.value) == (
+        "the mask holds the value 0, but its background is 1; expected 0 only where nobody labeled: "
+        "set target.ignore=0, or target.background=0."
+    )
+
+
+def test_strokes_of_objects_keep_a_gap_to_each_other_and_none_to_the_background():
+    mask = np.array([[0, 1, 1, 2, 2, 3, 3, 0]])
+    classes = to_classes(mask, Target(kind="instances", ignore=0, background=1), (0, 1))
+    assert classes.tolist() == [[IGNORED, 0, 0, 1, 0, 1, 1, IGNORED]]
+
+
+@pytest.mark.parametrize(
+    ("mask", "target", "labeled"),
+    [([0, 0], Target(), True), ([0, 0], STROKES, False), ([0, 1], STROKES, True), ([], STROKES, False)],
+)
+def test_whether_anything_is_labeled(mask, target, labeled):
+    assert is_labeled(np.array(mask, np.uint8), target) is labeled

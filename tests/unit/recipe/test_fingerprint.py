@@ -154,6 +154,16 @@ def test_how_many_object_pixels_are_extremely_dark_or_bright(where, extreme, cha
     assert facts.extreme == extreme
 
 
+def test_only_labeled_pixels_count():
+    strokes = np.full((10, 10), -1, np.int16)
+    strokes[0], strokes[4, 2:6], strokes[9, 9] = 0, 2, 3
+    facts = of_masks(Image(strokes, "YX"))
+    assert facts.labels == (0, 2, 3)
+    assert facts.labeled == 0.15
+    assert facts.foreground == pytest.approx(5 / 15)
+    assert facts.objects_per_image == 2
+
+
 def test_no_pairs():
     with pytest.raises(InputError) as caught:
         take_fingerprint([], groups=0)

@@ -13,6 +13,7 @@ from unetscope.io import read, read_mask
 from unetscope.recipe import from_yaml, to_yaml
 from unetscope.recipe.fingerprint import Fingerprint, take_fingerprint
 from unetscope.recipe.plan import plan_recipe
+from unetscope.recipe.recipe import Target
 from unetscope.samples import SAMPLES, sample_folder
 
 FACTS = Fingerprint(
@@ -27,6 +28,7 @@ FACTS = Fingerprint(
     spacing=(1.0, 1.0),
     units="pixel",
     labels=(0, 1),
+    labeled=1.0,
     foreground=0.1,
     object_diameter=12.0,
     objects_per_image=4.0,
@@ -265,3 +267,59 @@ def test_masks_of_nothing_but_background():
     assert str(caught.value) == (
         "the masks hold only the values [0]; expected background and at least one class: check the masks."
     )
+
+
+# --- sparse annotation ---
+
+
+STROKES = Target(ignore=0, background=1)
+
+
+@pytest.mark.parametrize(
+    ("labels", "kind", "values", "shown"),
+    [
+        ((0, 2), "binary", None, "[1, 2]: object or background (40.0 % of the labeled pixels are object)"),
+        ((0, 2, 3), "multiclass", (1, 2, 3), "3 values [1, 2, 3]: one class each"),
+    ],
+)
+def test_the_plan_for_strokes(labels, kind, values, shown):
+    # Strokes in the center that are numbered like objects are neither a reason to crop nor objects.
+    known = grid(500, 500, reach=(0.1, 0.1), labels=labels, labeled=0.0125, foreground=0.4, numbered=True)
+    plan = plan_recipe(known, target=STROKES)
+    check(plan)
+    target = plan.recipe.target
+    assert (target.kind, target.values, target.ignore, target.background) == (kind, values, 0, 1)
+    assert (plan.recipe.preprocess.crop, plan.recipe.training.patch) == (None, (192, 192))
+    assert plan.reasons[0].startswith("Sparse annotation: 1.2 % of the pixels are labeled.")
+    assert shown in plan.reasons[1]
+    assert "all of them around strokes" in plan.reasons[2]
+    # Strokes in the middle of objects would tune it until objects are too large.
+    assert plan.recipe.prediction.threshold == (0.5 if kind == "binary" else "auto")
+    assert any("threshold" in reason for reason in plan.reasons) is (kind == "binary")
+
+
+@pytest.mark.parametrize(
+    ("labels", "foreground", "found"),
+    [
+        ((0,), 0.0, "the masks hold only the values [1]; expected background and at least one class"),
+        ((2, 3), 1.0, "the strokes hold only the values [2, 3]; expected strokes on the background, too"),
+        ((), 0.0, "the masks hold only the values []"),
+    ],
+)
+def test_strokes_that_are_not_enough(labels, foreground, found):
+    with pytest.raises(InputError) as caught:
+        plan_recipe(facts(labels=labels, foreground=foreground, labeled=0.01), target=STROKES)
+    assert str(caught.value).startswith(found)
+
+
+def test_a_rim_that_nobody_labeled_is_no_sparse_annotation():
+    plan = plan_recipe(facts(numbered=True, labeled=0.97), target=Target(ignore=255))
+    assert plan.recipe.target == Target(kind="instances", ignore=255)
+    assert not any("parse" in reason for reason in plan.reasons)
+
+
+def test_images_that_are_given_to_validate_do_so():
+    plan = plan_recipe(facts(validating=7))
+    check(plan)
+    assert any(reason.startswith("The 7 images that are given to validate do so") for reason in plan.reasons)
+    assert not any("A fifth" in reason for reason in plan.reasons)

@@ -191,3 +191,23 @@ def test_the_default_normalization_is_the_left_ventricle_report_s():
 def test_ignored_pixels_are_no_class():
     with pytest.raises(ValueError, match="ignore 2 is also one of values"):
         Target(kind="multiclass", values=(0, 1, 2), ignore=2)
+
+
+@pytest.mark.parametrize(
+    ("settings", "found"),
+    [
+        ({"ignore": 0}, "background and ignore are both 0; sparse annotation needs a background of its own"),
+        ({"ignore": 3, "background": 3}, "background and ignore are both 3"),
+        ({"background": 1, "values": (0, 1, 2)}, r"values \(0, 1, 2\) do not begin with background 1"),
+        ({"background": 1, "values": (1, 0, 2)}, r"values \(1, 0, 2\) hold 0 beside background 1"),
+    ],
+)
+def test_background_is_a_value_of_its_own(settings, found):
+    with pytest.raises(ValueError, match=found):
+        Target(**settings)
+
+
+def test_what_sparse_annotation_is():
+    assert Target(ignore=0, background=1).sparse
+    assert not Target(ignore=255).sparse
+    assert not Target().sparse

@@ -18,6 +18,8 @@ from unetscope.training.dataset import Batch, Batches, Example, Sample, prepare_
 from unetscope.training.weights import border_term
 
 CPU = torch.device("cpu")
+NOWHERE = np.empty((0, 2), int)
+STROKES = ("target.ignore=0", "target.background=1")
 MakeRecipe = Callable[..., Recipe]
 MakeSamples = Callable[..., list[Sample]]
 
@@ -102,7 +104,7 @@ def test_patches_stay_inside_the_image(recipe: MakeRecipe) -> None:
     made = recipe("training.patch=[8, 8]", "training.samples=200", "training.foreground=0.5")
     array = np.stack([np.arange(400).reshape(20, 20), np.zeros((20, 20))]).astype(np.float32)
     array[1, 1, 18] = 1
-    sample = Sample("a", array, 1, np.argwhere(array[1] > 0))
+    sample = Sample("a", array, 1, np.argwhere(array[1] > 0), NOWHERE)
     corners = set()
     for batch in _batches([sample], made).epoch(1):
         for image in batch.images[:, 0]:
@@ -118,15 +120,30 @@ def test_foreground_patches_hold_foreground(recipe: MakeRecipe, foreground: floa
     made = recipe("training.patch=[8, 8]", "training.samples=100", f"training.foreground={foreground}")
     array = np.zeros((2, 64, 64), np.float32)
     array[1, 0, 0] = array[1, 40, 63] = 1
-    sample = Sample("a", array, 1, np.argwhere(array[1] > 0))
+    sample = Sample("a", array, 1, np.argwhere(array[1] > 0), NOWHERE)
     found = [bool(t.any()) for batch in _batches([sample], made).epoch(1) for t in batch.targets]
     assert np.mean(found) == 1 if foreground else np.mean(found) < 0.3
 
 
 def test_no_foreground_at_all(recipe: MakeRecipe) -> None:
     made = recipe("training.patch=[8, 8]", "training.foreground=1")
-    sample = Sample("a", np.zeros((2, 16, 16), np.float32), 1, np.empty((0, 2), int))
+    sample = Sample("a", np.zeros((2, 16, 16), np.float32), 1, NOWHERE, NOWHERE)
     assert next(_batches([sample], made).epoch(1)).images.shape == (1, 1, 8, 8)
+
+
+@pytest.mark.parametrize("foreground", [0.0, 0.5, 1.0])
+def test_every_patch_holds_strokes(recipe: MakeRecipe, foreground: float) -> None:
+    mask = np.zeros((96, 96), np.uint8)
+    mask[0, :3], mask[70, 95] = 1, 2
+    made = recipe(
+        "training.patch=[8, 8]", "training.samples=100", f"training.foreground={foreground}", *STROKES
+    )
+    sample = _prepare(made, mask, values=(0, 2))
+    drawn = [target for batch in _batches([sample], made).epoch(1) for target in batch.targets]
+    assert all((target != IGNORED).any() for target in drawn)
+    on_object = np.mean([bool((target == 1).any()) for target in drawn])
+    # One in four labeled pixels is object.
+    assert on_object == pytest.approx(foreground + (1 - foreground) / 4, abs=0.15)
 
 
 def test_different_sizes_cannot_share_a_batch(recipe: MakeRecipe, samples: MakeSamples) -> None:
@@ -182,6 +199,43 @@ def test_touching_instances_are_different_objects(recipe: MakeRecipe) -> None:
     np.testing.assert_allclose(sample.array[1], 1 + border_term(mask, w0=10, sigma=5))
     assert sample.array[1].min() > 5
     np.testing.assert_array_equal(sample.target[0], [1, 0, 1, 1])
+
+
+def test_strokes_of_background_are_no_objects(recipe: MakeRecipe) -> None:
+    mask = np.zeros((9, 9), np.uint8)
+    mask[0], mask[3:5, 3:5] = 1, 2
+    sample = _prepare(recipe("loss.border={balance: false}", *STROKES), mask, values=(0, 2))
+    expected = np.full((9, 9), IGNORED)
+    expected[0], expected[3:5, 3:5] = 0, 1
+    np.testing.assert_array_equal(sample.target, expected)
+    # One object has no second one to keep a gap to.
+    np.testing.assert_array_equal(sample.array[1], 1)
+    assert sorted(map(tuple, sample.labeled)) == [tuple(p) for p in np.argwhere(mask)]
+
+
+def test_slices_without_strokes_are_left_out(recipe: MakeRecipe) -> None:
+    masks = np.zeros((4, 8, 8), np.uint8)
+    masks[1, 2], masks[1, 5], masks[3, 0, 0] = 1, 2, 1
+    image = np.zeros(masks.shape, np.float32) + np.arange(4, dtype=np.float32).reshape(4, 1, 1)
+    stack = Example("stack.tif", "a", Image(image, "ZYX"), Image(masks, "ZYX"))
+    made = recipe("preprocess.normalize.method=none", *STROKES)
+    kept = prepare_samples([stack], made, Preparation(made.preprocess), (0, 2))
+    assert [sample.image.max() for sample in kept] == [1, 3]
+
+
+@pytest.mark.parametrize(
+    ("strokes", "found"),
+    [([], "nothing is"), ([1], "only background is"), ([2, 3], "only objects are")],
+)
+def test_strokes_that_tell_nothing_apart_are_refused(
+    recipe: MakeRecipe, strokes: list[int], found: str
+) -> None:
+    # A validation Dice over such strokes would be 1 for a network that knows one answer only.
+    mask = np.zeros((8, 8), np.uint8)
+    mask[0, : len(strokes)] = strokes
+    with pytest.raises(InputError) as caught:
+        _prepare(recipe(*STROKES), mask, values=(0, 1))
+    assert str(caught.value).startswith(f"cell.png: {found} labeled; expected labels on objects and on")
 
 
 def test_cropping_beyond_the_image_leaves_pixels_without_label(recipe: MakeRecipe) -> None:

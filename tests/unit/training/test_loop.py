@@ -321,18 +321,3 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
-
-
-@pytest.mark.parametrize(
-    ("budget", "expected"),
-    [
-        (("training.epochs=10",), 0.25),
-        (("training.epochs=null", "training.minutes=1"), 0.5),
-        (("training.epochs=10", "training.minutes=1"), 0.5),
-        (("training.epochs=2",), 1.0),
-    ],
-)
-def test_the_used_part_of_the_budget(
-    recipe: Callable[..., Recipe], budget: tuple[str, ...], expected: float
-) -> None:
-    assert loop.budget_used(recipe(*budget), 2.5, 30.0) == expected

@@ -131,6 +131,25 @@ def test_pixels_without_a_label_change_nothing(kind: str, form: str, over: str) 
         assert (changed.grad[..., 3] == 0).all()
 
 
+@pytest.mark.parametrize("kind", ["ce", "dice", "ce+dice"])
+@pytest.mark.parametrize("form", ["one-term", "two-term"])
+@pytest.mark.parametrize("over", ["batch", "image"])
+@pytest.mark.parametrize("smooth", [0.0, 1.0])
+def test_images_without_a_label_do_not_count(kind: str, form: str, over: str, smooth: float) -> None:
+    for classes in (1, 3):
+        name = f"b{kind}" if classes == 1 and kind != "dice" else kind
+        settings = Loss(kind=name, dice_form=form, dice_over=over, dice_smooth=smooth)
+        logits = torch.randn(2, classes, 4, 4, generator=torch.Generator().manual_seed(0)).requires_grad_()
+        target = torch.tensor([[0, 1, 1, 0]] * 4).expand(2, 4, 4).clone()
+        target[1] = -1
+        expected = float(segmentation_loss(logits[:1].detach(), target[:1], settings))
+        _close(segmentation_loss(logits, target, settings).detach(), expected)
+        nothing = segmentation_loss(logits, torch.full_like(target, -1), settings)
+        nothing.backward()
+        assert nothing.item() == 0
+        assert (logits.grad == 0).all()
+
+
 @pytest.mark.parametrize("form", ["one-term", "two-term"])
 @pytest.mark.parametrize("right", [True, False])
 def test_gradients_are_finite_where_the_network_is_certain(form: str, right: bool) -> None:

@@ -13,6 +13,7 @@ import torch
 from unetscope.errors import InputError, ModelError, OutputError
 from unetscope.network import UNet
 from unetscope.recipe import Recipe
+from unetscope.training.folder import COPIES, LOG
 from unetscope.training.loop import EpochRecord, TrainingState
 from unetscope.training.run import DataEntry, Run, file_hash
 
@@ -49,7 +50,8 @@ def test_a_new_run_can_be_opened(run: Run) -> None:
 
 
 def test_a_filled_folder_is_refused_unless_allowed(run: Run) -> None:
-    for name in ("history.jsonl", "checkpoint.pt", "model.safetensors", "metrics.json", "stop"):
+    old = ("status.json", "history.jsonl", "checkpoint.pt", "model.safetensors", "metrics.json", "curves.png")
+    for name in (*old, "preview.npz", "pause", "stop"):
         (run.path / name).write_text("old")
     with pytest.raises(OutputError, match="holds files already"):
         Run.create(run.path, run.recipe, run.data)
@@ -107,11 +109,27 @@ def test_a_history_that_cannot_be_written(run: Run) -> None:
 
 
 def test_stop_is_a_request(run: Run) -> None:
-    (run.path / "stop").touch()
+    run.request_stop()
     assert run.stop_requested
-    run.clear_stop()
-    run.clear_stop()
+    run.clear_requests()
+    run.clear_requests()
     assert not run.stop_requested
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_the_dataset_of_the_viewer_may_be_there_before(
+    run: Run, tmp_path: Path, recipe: MakeRecipe, overwrite: bool
+) -> None:
+    path = tmp_path / "begun"
+    (path / COPIES).mkdir(parents=True)
+    files = (path / LOG, path / COPIES / "pairs.csv", path / COPIES / "layer.ome.tif")
+    for file in files:
+        file.write_text("the viewer's")
+    Run.create(path, recipe(), run.data, overwrite=overwrite)
+    assert {file.read_text() for file in files} == {"the viewer's"}
+    (path / "notes.txt").touch()
+    with pytest.raises(OutputError, match="holds files already"):
+        Run.create(path, recipe(), run.data)
 
 
 def test_a_checkpoint_brings_everything_back(tmp_path: Path, run: Run, recipe: MakeRecipe) -> None:

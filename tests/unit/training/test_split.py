@@ -84,3 +84,78 @@ def test_one_group_cannot_be_divided() -> None:
 def test_no_images() -> None:
     with pytest.raises(InputError, match="all 0 images"):
         divide([], Split(), seed=0)
+
+
+# --- roles that somebody gave ---
+
+
+def _sides(groups: str, roles: list[str], settings: Split) -> str:
+    """One letter per image."""
+    division = divide(list(groups), settings, seed=0, roles=roles)
+    sides = dict.fromkeys(division.training, "t") | dict.fromkeys(division.validation, "v")
+    sides |= dict.fromkeys(division.test, "x")
+    return "".join(sides[i] for i in range(len(groups)))
+
+
+@pytest.mark.parametrize(
+    ("groups", "roles", "expected"),
+    [
+        # Who validates is given: the recipe chooses no others.
+        ("abcde", {0: "validation"}, "vtttt"),
+        ("abcde", {0: "validation", 1: "test", 2: "training"}, "vxttt"),
+        # It is not: the last of those without a role validate, and never test images.
+        ("abcde", {4: "test"}, "tttvx"),
+        ("abcde", {4: "training", 3: "training"}, "ttvtt"),
+        ("ab", {0: "training"}, "tv"),
+        # Images without a role go with their group.
+        ("aabbc", {0: "test", 3: "validation"}, "xxvvt"),
+    ],
+)
+def test_given_roles_are_kept(groups: str, roles: dict[int, str], expected: str) -> None:
+    given = [roles.get(i, "") for i in range(len(groups))]
+    assert _sides(groups, given, Split(validation=0.2, choose="last")) == expected
+
+
+def test_who_validates_may_be_given_without_a_part() -> None:
+    assert _sides("abc", ["", "validation", "test"], Split(validation=0)) == "tvx"
+
+
+def test_the_part_is_that_of_the_images_that_are_no_test() -> None:
+    roles = ["test"] * 50 + [""] * 50
+    division = divide([f"{i:03}" for i in range(100)], Split(validation=0.2), seed=0, roles=roles)
+    assert (len(division.training), len(division.validation), len(division.test)) == (40, 10, 50)
+
+
+@given(several, st.data(), parts, choices, seeds)
+def test_groups_stay_whole_with_roles_too(names, data, part, choose, seed) -> None:
+    wanted = {name: data.draw(st.sampled_from(["", "", "training", "validation", "test"])) for name in names}
+    try:
+        division = divide(
+            names, Split(validation=part, choose=choose), seed=seed, roles=[wanted[name] for name in names]
+        )
+    except InputError:
+        assert list(wanted.values()).count("") < 2
+        return
+    assert sorted(division.training + division.validation + division.test) == list(range(len(names)))
+    assert division.training
+    assert division.validation
+    for role in ("training", "validation", "test"):
+        positions = getattr(division, role)
+        assert {i for i, name in enumerate(names) if wanted[name] == role} <= set(positions)
+        assert not {names[i] for i in positions} & {n for i, n in enumerate(names) if i not in positions}
+        assert role != "test" or {wanted[names[i]] for i in positions} <= {"test"}
+
+
+@pytest.mark.parametrize(
+    ("groups", "roles", "found"),
+    [
+        ("aab", ["test", "training", ""], "the group 'a' has images for test and for training"),
+        ("ab", ["training", "training"], "no group without a role is left to validate on"),
+        ("abc", ["test", "test", ""], "no group without a role is left to validate on"),
+        ("ab", ["test", "validation"], "no image is left to train on: 1 are to validate and 1 to test"),
+    ],
+)
+def test_roles_that_cannot_be_kept(groups: str, roles: list[str], found: str) -> None:
+    with pytest.raises(InputError) as caught:
+        divide(list(groups), Split(), seed=0, roles=roles)
+    assert caught.value.found == found

@@ -17,6 +17,7 @@ from unetscope.training.dataset import Sample
 from unetscope.training.losses import segmentation_loss
 from unetscope.training.validate import tune_threshold, validate
 
+NOWHERE = np.empty((0, 2), int)
 THRESHOLDS = [round(0.05 * i, 2) for i in range(2, 19)]
 
 
@@ -73,7 +74,7 @@ def judged(monkeypatch: pytest.MonkeyPatch):
     def judge(images: list[tuple[np.ndarray, ...]], recipe: Recipe):
         monkeypatch.setattr(module, "predict_probabilities", probabilities)
         samples = [
-            Sample("a", np.stack([*parts]).astype(np.float32), len(parts) - 1, np.empty((0, 2), int))
+            Sample("a", np.stack([*parts]).astype(np.float32), len(parts) - 1, NOWHERE, NOWHERE)
             for parts in images
         ]
         return validate(_Fixed(), samples, recipe)
@@ -96,6 +97,18 @@ def test_dice_and_loss_are_means_over_images(judged) -> None:
     ]
     assert result.loss == pytest.approx(np.mean(losses), rel=1e-5)
     assert result.threshold == 0.5
+
+
+def test_strokes_of_all_images_are_judged_together(judged) -> None:
+    sparse = change(Recipe(), {"target.ignore": 0, "target.background": 1})
+    first = np.array([[3.0, 3.0, -2.0, -2.0]]), np.array([[1, 1, IGNORED, 1]])
+    # Alone, background that is found right would be a Dice of 1, and one mistake a Dice of 0.
+    second = np.array([[-1.0, 2.0]]), np.array([[0, IGNORED]])
+    third = np.array([[1.0, -2.0]]), np.array([[0, 0]])
+    assert judged([first, second], sparse).dice == pytest.approx(4 / 5)
+    assert judged([first, second, third], sparse).dice == pytest.approx(4 / 6)
+    # At 0.1 all three objects are found, with two mistakes; from 0.75 on two of them, with none.
+    assert judged([first, second, third], sparse).threshold == 0.75
 
 
 def test_a_fixed_threshold_is_kept_and_used(judged) -> None:

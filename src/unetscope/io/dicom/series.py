@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -119,8 +119,8 @@ class Series:
         return read_stack(self.arrangement, lazy=lazy)
 
 
-def find_series(path: Path) -> list[Series]:
-    """Find the DICOM series below a folder or in a DICOMDIR, reading headers only.
+def find_series(path: Path | Sequence[Path]) -> list[Series]:
+    """Find the DICOM series below a folder, in a DICOMDIR or among files, reading headers only.
 
     Files belong together that share patient and SeriesInstanceUID; where they cannot lie in one stack
     (orientation, size, …; see `split_stacks`) they make several series. Files of several frames, and
@@ -129,8 +129,9 @@ def find_series(path: Path) -> list[Series]:
 
     Parameters
     ----------
-    path : Path
-        A folder, the file DICOMDIR, or one DICOM image, whose frames may make several stacks.
+    path : Path or sequence of Path
+        A folder, the file DICOMDIR, or one DICOM image, whose frames may make several stacks; or files, of
+        which each is one.
 
     Returns
     -------
@@ -155,8 +156,11 @@ def find_series(path: Path) -> list[Series]:
     return series
 
 
-def _scan(path: Path) -> Scan:
-    if exists(path) and path.is_file():
+def _scan(path: Path | Sequence[Path]) -> Scan:
+    if not isinstance(path, Path):
+        scan = scan_files(path, path)
+        path = path[0].parent
+    elif exists(path) and path.is_file():
         files = files_of(path) if is_dicomdir(path) else [path]
         scan = scan_files(files, files)
     else:

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from unetscope.io.pairs.find import find_pairs, list_images, match_masks
 from unetscope.io.pairs.matching import Unpaired
-from unetscope.io.pairs.table import Pair, Pairing
+from unetscope.io.pairs.table import Pair, Pairing, Role
 
-__all__ = ["Pair", "Pairing", "Unpaired", "find_pairs", "list_images", "match_masks"]
+__all__ = ["Pair", "Pairing", "Role", "Unpaired", "find_pairs", "list_images", "match_masks"]

@@ -35,6 +35,7 @@ def examine(
     colors: Mapping[Color, int],
     classes: Mapping[str, int] | None = None,
     objects: bool = False,
+    progress: Callable[[int, int], None] | None = None,
 ) -> tuple[tuple[Pair, ...], dict[Color, int], dict[str, int]]:
     """Read all files once and note what is wrong with them.
 
@@ -49,6 +50,8 @@ def examine(
         Labels, if they are known; otherwise (empty colors, no classes) they are found in the masks.
     objects : bool
         Whether outlines number their objects.
+    progress : callable, optional
+        Called with the number of pairs read and of all, before each; what it raises ends the reading.
 
     Returns
     -------
@@ -65,7 +68,11 @@ def examine(
     if classes is None:
         classes = {} if objects else _classes_of(matches)
     # One by one: threads take 0.6 of the time, but decoders' warnings, which tell damage, know no threads.
-    seen = [_look_at(match, rule, classes, objects=objects) for match in matches]
+    seen: list[_Look] = []
+    for match in matches:
+        if progress is not None:
+            progress(len(seen), len(matches))
+        seen.append(_look_at(match, rule, classes, objects=objects))
     table, problem = dict(colors), ""
     if not table:
         try:

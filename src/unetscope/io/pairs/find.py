@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from unetscope.errors import InputError
@@ -18,6 +19,8 @@ from unetscope.io.pairs.table import Pairing, read_table
 
 __all__ = ["find_pairs", "list_images", "match_masks"]
 
+Progress = Callable[[int, int], None]
+
 
 def find_pairs(
     images: StrPath,
@@ -27,6 +30,7 @@ def find_pairs(
     colors: Colors | None = None,
     classes: Mapping[str, int] | None = None,
     objects: bool = False,
+    progress: Progress | None = None,
 ) -> Pairing:
     """Find the mask of each image of a data set, read both once, and check that they fit.
 
@@ -49,7 +53,8 @@ def find_pairs(
     Parameters
     ----------
     images : path
-        A folder, or a CSV table with the columns image, mask and, if wanted, group, colors and classes.
+        A folder, or a CSV table with the columns image, mask and, if wanted, group, split, colors and
+        classes.
     masks : path, optional
         A folder of masks, or a COCO file.
     group : str
@@ -63,6 +68,8 @@ def find_pairs(
         Label of each class of outlines, instead of the table's or those that `find_classes` finds.
     objects : bool
         Number the objects that outlines mark, instead of naming their classes.
+    progress : callable, optional
+        Called with the number of pairs read and of all, before each; what it raises ends the search.
 
     Returns
     -------
@@ -82,7 +89,7 @@ def find_pairs(
                 expected="a table or two folders",
                 fix="leave masks out",
             )
-        return _open_table(images, group, colors=colors, classes=classes, objects=objects)
+        return _open_table(images, group, colors=colors, classes=classes, objects=objects, progress=progress)
     rule = group_rule(group)
     matches = match_names(images, None if masks is None else Path(masks))
     if not matches.images:
@@ -92,7 +99,12 @@ def find_pairs(
             fix="choose the folder with the images",
         )
     pairs, table, names = examine(
-        matches.found, rule, colors=as_colors(colors or {}), classes=classes, objects=objects
+        matches.found,
+        rule,
+        colors=as_colors(colors or {}),
+        classes=classes,
+        objects=objects,
+        progress=progress,
     )
     unpaired = sorted(matches.unpaired, key=lambda file: natural(file.path))
     return Pairing(pairs, tuple(with_suggestions(unpaired, matches.images)), table, names, objects)
@@ -105,6 +117,7 @@ def _open_table(
     colors: Colors | None = None,
     classes: Mapping[str, int] | None = None,
     objects: bool = False,
+    progress: Progress | None = None,
 ) -> Pairing:
     """Read and check the pairs that a table lists; see `find_pairs`."""
     table = read_table(path)
@@ -117,7 +130,9 @@ def _open_table(
         colors=as_colors(colors or table.colors),
         classes=classes or table.classes or None,
         objects=objects,
+        progress=progress,
     )
+    pairs = tuple(replace(pair, split=row.split) for pair, row in zip(pairs, rows, strict=True))
     unpaired = [
         Unpaired(row.image, f"{path.name} names no mask for it") for row in table.rows if not row.mask
     ]

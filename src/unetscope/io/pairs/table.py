@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from unetscope.errors import InputError, OutputError
 from unetscope.io._files import StrPath, exists, reading
@@ -22,10 +22,22 @@ from unetscope.io.pairs.matching import Unpaired
 from unetscope.io.reader import read
 from unetscope.io.write import write_csv
 
-__all__ = ["Pair", "Pairing", "Row", "Table", "read_table"]
+__all__ = ["Pair", "Pairing", "Role", "Row", "Table", "read_table"]
+
+Role = Literal["", "training", "validation", "test"]
+"""What an image is for; empty where training decides."""
 
 _MOST_BYTES = 64 * 2**20
-_COLUMNS = ("image", "mask", "group", "colors", "classes")
+_COLUMNS = ("image", "mask", "group", "split", "colors", "classes")
+_ROLES: dict[str, Role] = {
+    "": "",
+    "train": "training",
+    "training": "training",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "test": "test",
+}
 _MOST_LABEL = 2**16
 # What spreadsheets take for a formula. The apostrophe before it is what they hide, and we take away.
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
@@ -55,6 +67,8 @@ class Pair:
         Pixels along the image's spatial axes.
     foreground : float
         Share of the mask's pixels that are not 0, in [0, 1].
+    split : {"", "training", "validation", "test"}
+        What a table says the image is for.
     """
 
     image: Path
@@ -66,6 +80,7 @@ class Pair:
     labels: tuple[int, ...] = ()
     grid: tuple[int, ...] = ()
     foreground: float = 0.0
+    split: Role = ""
 
     @property
     def usable(self) -> bool:
@@ -144,8 +159,9 @@ class Pairing:
     def to_csv(self, path: StrPath, *, overwrite: bool = False) -> Path:
         """Write a table of image, mask and group, with paths relative to the table's folder.
 
-        The mappings from colors and classes to labels, if there are any, stand in each row as JSON. What a
-        spreadsheet would take for a formula gets an apostrophe in front; `find_pairs` takes it away.
+        There is a column for the split if any pair has a role in it. The mappings from colors and classes
+        to labels, if there are any, stand in each row as JSON. What a spreadsheet would take for a formula
+        gets an apostrophe in front; `find_pairs` takes it away.
 
         Raises
         ------
@@ -164,11 +180,13 @@ class Pairing:
                 "image": _relative(pair.image, folder),
                 "mask": _relative(pair.mask, folder),
                 "group": pair.group,
+                "split": pair.split,
             }
             for pair in self.pairs
         ]
-        safe = [{name: _guarded(cell) for name, cell in row.items()} | shared for row in rows]
-        return write_csv(path, safe, (*_COLUMNS[:3], *shared), overwrite=overwrite)
+        columns = _COLUMNS[: 4 if any(pair.split for pair in self.pairs) else 3]
+        safe = [{name: _guarded(row[name]) for name in columns} | shared for row in rows]
+        return write_csv(path, safe, (*columns, *shared), overwrite=overwrite)
 
 
 @dataclass(frozen=True)
@@ -178,6 +196,7 @@ class Row:
     image: Path
     mask: Path | None
     group: str
+    split: Role
 
 
 @dataclass(frozen=True)
@@ -199,7 +218,8 @@ def read_table(path: Path) -> Table:
     ReadError
         If it cannot be read.
     InputError
-        If it lacks a column, lists no images, or its rows disagree about colors or classes.
+        If it lacks a column, lists no images, splits them in unknown words, or its rows disagree about
+        colors or classes.
     """
     with reading(path, "a CSV table", (csv.Error, UnicodeError)):
         text = _text_of(path)
@@ -228,6 +248,7 @@ def read_table(path: Path) -> Table:
             _named(path.parent, row["image"]),
             _named(path.parent, row["mask"]) if row["mask"].strip() else None,
             row.get("group", "").strip(),
+            _role(path, row.get("split", "")),
         )
         for row in cells
     ]
@@ -237,6 +258,17 @@ def read_table(path: Path) -> Table:
         {parse_color(color): label for color, label in colors.items()},
         _shared_mapping(path, "classes", cells),
     )
+
+
+def _role(path: Path, cell: str) -> Role:
+    try:
+        return _ROLES[cell.strip().lower()]
+    except KeyError:
+        raise InputError(
+            f"{path.name} has {cell[:40]!r} in the column split",
+            expected="train, validation, test, or nothing",
+            fix="correct it",
+        ) from None
 
 
 def _text_of(path: Path) -> str:

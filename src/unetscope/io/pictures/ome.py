@@ -13,7 +13,7 @@ __all__ = [
     "NAMESPACE",
     "OmeImage",
     "companions",
-    "kept_axes",
+    "kept_facts",
     "ome_images",
     "refuse_entities",
     "root_of",
@@ -108,10 +108,10 @@ def ome_images(root: ElementTree.Element) -> list[OmeImage]:
     return [OmeImage(_sizes(pixels), _channels(pixels)) for pixels in root.iterfind("{*}Image/{*}Pixels")]
 
 
-def kept_axes(root: ElementTree.Element) -> str:
-    """Read the axes that `write_tiff` noted beside an image: OME itself gives all five a length."""
-    entry = root.find(f".//{{*}}MapAnnotation[@Namespace='{NAMESPACE}']/{{*}}Value/{{*}}M[@K='axes']")
-    return (entry.text or "") if entry is not None else ""
+def kept_facts(root: ElementTree.Element) -> dict[str, str]:
+    """Read what our writers noted beside an image, such as its axes: OME itself gives all five a length."""
+    entries = root.iterfind(f".//{{*}}MapAnnotation[@Namespace='{NAMESPACE}']/{{*}}Value/{{*}}M")
+    return {entry.get("K", ""): entry.text or "" for entry in entries}
 
 
 def _sizes(pixels: ElementTree.Element) -> dict[str, tuple[float, str]]:

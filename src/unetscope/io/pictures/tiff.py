@@ -62,7 +62,8 @@ def read_tiff(path: Path, *, lazy: bool = False) -> Image:
     axis are slices. Values stay as stored, as in ImageJ: a palette or MINISWHITE (which scikit-image and
     ImageJ write for plain binary masks) only tells how to display them; ``source.tags["display"]`` names it.
     An alpha channel is left out; where any pixel was transparent, ``source.tags["alpha"]`` is ``"dropped"``.
-    Thumbnails, labels and previews beside the one image of a file are left out.
+    Thumbnails, labels and previews beside the one image of a file are left out. Files of `write_image` also
+    tell origin, place in the patient, window and group.
 
     Parameters
     ----------
@@ -109,13 +110,24 @@ def read_tiff(path: Path, *, lazy: bool = False) -> Image:
     if page.photometric in {tifffile.PHOTOMETRIC.MINISWHITE, tifffile.PHOTOMETRIC.PALETTE}:
         tags["display"] = tifffile.PHOTOMETRIC(page.photometric).name.lower()
     spacing, units = facts.spacing_of(axes)
+    kept = facts.kept
     return Image(
         data,
         axes,
         spacing,
+        kept.origin,
         units=units,
         channels=_channel_names(data, axes, page, facts),
-        source=Source(path, "tiff", tags=tags, files=files, notes=(*notes, *facts.notes)),
+        source=Source(
+            path,
+            "tiff",
+            group=kept.group,
+            window=kept.window,
+            tags=tags,
+            files=files,
+            notes=(*notes, *facts.notes),
+        ),
+        affine=kept.affine,
         levels=tuple(level for level, _, _ in shown[1:]),
     )
 

@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tifffile
+from numpy.typing import NDArray
 
 from unetscope.io._units import print_default, to_length
-from unetscope.io.pictures.ome import NAMESPACE, kept_axes, ome_images, root_of
+from unetscope.io.pictures.ome import NAMESPACE, kept_facts, ome_images, root_of
 
-__all__ = ["TiffFacts", "facts_of"]
+__all__ = ["Kept", "TiffFacts", "facts_of"]
 
+_NUMBERS = ("spacing", "origin", "affine", "window")
 _Sizes = dict[str, tuple[float, str]]
 _UM_PER_MM = 1000.0
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What `write_image` noted for us; empty or None where it did not. See `Image` and `Source`."""
+
+    spacing: tuple[float, ...] = ()
+    origin: tuple[float, ...] = ()
+    affine: NDArray[np.float64] | None = None
+    window: tuple[float, float] | None = None
+    group: str | None = None
 
 
 @dataclass(frozen=True)
@@ -32,18 +49,21 @@ class TiffFacts:
         Those that the image was written with, where some of them may have length 1; empty if unknown.
     notes : tuple of str
         For `Source.notes`.
+    kept : Kept
+        Facts that only our own files hold.
     """
 
     sizes: _Sizes = field(default_factory=dict)
     channels: tuple[str, ...] = ()
     axes: str = ""
     notes: tuple[str, ...] = ()
+    kept: Kept = Kept()
 
     def spacing_of(self, axes: str) -> tuple[tuple[float, ...], str]:
         """Spacing along the spatial axes and its unit, if known for all of them; else 1 pixel."""
         spatial = [axis for axis in axes if axis in "ZYX"]
         if any(axis not in self.sizes for axis in spatial):
-            return (), "pixel"
+            return self.kept.spacing if len(self.kept.spacing) == len(spatial) else (), "pixel"
         units = {self.sizes[axis][1] for axis in spatial}
         if units == {"mm"}:
             return tuple(self.sizes[axis][0] for axis in spatial), "mm"
@@ -67,7 +87,23 @@ def _ome(file: tifffile.TiffFile, series: tifffile.TiffPageSeries, path: Path) -
     if len(images) != len(file.series):
         return TiffFacts(notes=("Its OME metadata describe other images than it holds and are not used.",))
     image = images[file.series.index(series)]
-    return TiffFacts(image.sizes, image.channels, kept_axes(root))
+    told = kept_facts(root)
+    return TiffFacts(image.sizes, image.channels, told.get("axes", ""), kept=_kept(told))
+
+
+def _kept(told: Mapping[str, str]) -> Kept:
+    """Read the numbers of `write_image`; what is none is damage (ValueError)."""
+    numbers = {name: tuple(map(float, told.get(name, "").split())) for name in _NUMBERS}
+    if not all(map(math.isfinite, itertools.chain(*numbers.values()))):
+        raise ValueError("a number in its annotation is none")
+    center_width = numbers["window"]
+    return Kept(
+        numbers["spacing"],
+        numbers["origin"],
+        np.reshape(numbers["affine"], (4, 4)) if numbers["affine"] else None,
+        (center_width[0], center_width[1]) if center_width else None,
+        told.get("group"),
+    )
 
 
 def _lsm(file: tifffile.TiffFile) -> TiffFacts | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from unetscope.io.write.files import atomic, output_folder, to_plain, write_csv, write_json, write_text
+from unetscope.io.write.image import write_image
 from unetscope.io.write.mask import write_mask
 from unetscope.io.write.tiff import write_float
 
@@ -12,6 +13,7 @@ __all__ = [
     "to_plain",
     "write_csv",
     "write_float",
+    "write_image",
     "write_json",
     "write_mask",
     "write_text",

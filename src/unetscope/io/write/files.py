@@ -8,7 +8,7 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -195,7 +195,7 @@ def write_text(path: StrPath, text: str, *, overwrite: bool = False) -> Path:
     return path
 
 
-def output_folder(path: StrPath, *, overwrite: bool = False) -> Path:
+def output_folder(path: StrPath, *, overwrite: bool = False, apart_from: Collection[str] = ()) -> Path:
     """Make a folder for results.
 
     Parameters
@@ -204,6 +204,8 @@ def output_folder(path: StrPath, *, overwrite: bool = False) -> Path:
         The folder; parents are made too.
     overwrite : bool
         Whether a folder that holds something already may be used.
+    apart_from : collection of str
+        Names of files and folders that may be there in any case.
 
     Returns
     -------
@@ -218,7 +220,7 @@ def output_folder(path: StrPath, *, overwrite: bool = False) -> Path:
     path = Path(path)
     try:
         path.mkdir(parents=True, exist_ok=True)
-        filled = any(path.iterdir())
+        filled = any(item.name not in apart_from for item in path.iterdir())
         with tempfile.TemporaryFile(dir=path):
             pass
     except OSError as error:

@@ -33,7 +33,7 @@ def write_mask(
     ===========================  =============================================================================
     ``.png``                     a plane, labels up to 65535; keeps the spacing if it is known
     ``.tif``, ``.tiff``          any axes, spacing; opens in ImageJ
-    ``.ome.tif``, ``.ome.tiff``  the same with OME's description
+    ``.ome.tif``, ``.ome.tiff``  the same with OME's description, and place
     ``.zarr``, ``.ome.zarr``     OME-Zarr: any axes, spacing, names
     ``.dcm``                     DICOM segmentation, on the DICOM images that the labels were made from; names
     ``.nii``, ``.nii.gz``        NIfTI: place in the patient
@@ -78,7 +78,7 @@ def write_mask(
         case "tiff":
             from unetscope.io.write.tiff import write_tiff
 
-            return write_tiff(path, image.data, image.axes, image.spacing, image.units, overwrite=overwrite)
+            return write_tiff(path, image, overwrite=overwrite)
         case "zarr":
             from unetscope.io.write.zarr import write_zarr
 

@@ -9,18 +9,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unetscope.errors import OutputError
+from unetscope.errors import InputError, OutputError
 from unetscope.io._files import StrPath, suffix_of
-from unetscope.io.image import AXES
+from unetscope.io.image import Image
 from unetscope.io.pictures.ome import NAMESPACE
 from unetscope.io.write.files import atomic
+from unetscope.io.write.image import IMAGEJ_AXES, OME_SUFFIXES, write_image
 
 __all__ = ["SUFFIXES", "write_float", "write_tiff"]
 
 SUFFIXES = (".tif", ".tiff")
-_OME_SUFFIXES = (".ome.tif", ".ome.tiff")
-# The order in which ImageJ wants its axes.
-_IMAGEJ_AXES = "TZCYX"
 _IMAGEJ_TYPES = {"uint8", "uint16", "float32"}
 _IMAGEJ_BYTES = 2**31
 _UNITS = {"µm": "um"}
@@ -67,50 +65,38 @@ def write_float(
         raise OutputError(
             f"{path.name} cannot hold real numbers", expected=".tif or .tiff", fix="choose one of these"
         )
-    if len(axes) != array.ndim or set(axes) - set(AXES) or array.size == 0:
-        raise OutputError(
-            f"the array for {path.name} has shape {array.shape} and axes {axes!r}",
-            expected="one letter of TCZYX per axis, none of length 0",
-            fix="name the axes of the array",
-        )
-    return write_tiff(path, np.asarray(array, np.float32), axes, spacing, units, overwrite=overwrite)
+    try:
+        image = Image(np.asarray(array, np.float32), axes, tuple(spacing or ()), units=units)
+    except InputError as error:
+        raise OutputError(f"{path.name}: {error.found}", expected=error.expected, fix=error.fix) from error
+    return write_tiff(path, image, overwrite=overwrite)
 
 
-def write_tiff(
-    path: Path,
-    array: NDArray[Any],
-    axes: str,
-    spacing: Sequence[float] | None,
-    units: str,
-    *,
-    overwrite: bool,
-) -> Path:
+def write_tiff(path: Path, image: Image, *, overwrite: bool) -> Path:
     """Write what ImageJ opens with its axes and spacing; others, such as uint32, with the same tags.
 
-    A name ending in ``.ome.tif`` or ``.ome.tiff`` gets OME metadata instead. Axes of length 1, which neither
-    ImageJ's nor OME's metadata can tell from axes that are not there, are noted for our reader.
+    A name ending in ``.ome.tif`` or ``.ome.tiff`` makes it OME-TIFF; see `write_image`. Axes of length
+    1, which ImageJ's metadata cannot tell from axes that are not there, are noted for our reader.
     """
     import tifffile
 
-    spatial = [axis for axis in axes if axis in "ZYX"]
-    if spacing is not None and len(spacing) != len(spatial):
-        raise OutputError(
-            f"the spacing for {path.name} is {tuple(spacing)}",
-            expected=f"{len(spatial)} numbers, along {''.join(spatial)}",
-            fix="give one per spatial axis",
-        )
-    sizes = dict(zip(spatial, spacing, strict=True)) if spacing is not None and units != "pixel" else {}
-    ordered = "".join(axis for axis in _IMAGEJ_AXES if axis in axes)
-    array = array.transpose([axes.index(axis) for axis in ordered])
-    if suffix_of(path) in _OME_SUFFIXES:
-        options: dict[str, Any] = {"ome": True, "metadata": _ome_metadata(ordered, axes, sizes, units)}
-    else:
-        options = {"imagej": _suits_imagej(array), "metadata": _metadata(ordered, axes, sizes, units)}
-    if sizes:
-        options["resolution"] = (1 / sizes["X"], 1 / sizes["Y"])
+    if suffix_of(path) in OME_SUFFIXES:
+        return write_image(path, image, overwrite=overwrite)
+    if image.data.size == 0:
+        raise OutputError(f"{path.name} would hold no pixels", expected="an image", fix="choose another")
+    sizes = dict(zip(image.spatial_axes, image.spacing, strict=True)) if image.units != "pixel" else {}
+    ordered = "".join(axis for axis in IMAGEJ_AXES if axis in image.axes)
+    array = image.data.transpose([image.axes.index(axis) for axis in ordered])
     with atomic(path, overwrite=overwrite) as temporary:
         tifffile.imwrite(
-            temporary, array, photometric="minisblack", compression="zlib", resolutionunit="none", **options
+            temporary,
+            array,
+            imagej=_suits_imagej(array),
+            metadata=_metadata(ordered, image.axes, sizes, image.units),
+            photometric="minisblack",
+            compression="zlib",
+            resolution=(1 / sizes["X"], 1 / sizes["Y"]) if sizes else None,
+            resolutionunit="none",
         )
     return path
 
@@ -121,13 +107,6 @@ def _metadata(ordered: str, axes: str, sizes: Mapping[str, float], units: str) -
         metadata["unit"] = _UNITS.get(units, units)
     if "Z" in sizes:
         metadata["spacing"] = float(sizes["Z"])
-    return metadata
-
-
-def _ome_metadata(ordered: str, axes: str, sizes: Mapping[str, float], units: str) -> dict[str, Any]:
-    metadata: dict[str, Any] = {"axes": ordered, "MapAnnotation": {"Namespace": NAMESPACE, "axes": axes}}
-    for axis, size in sizes.items():
-        metadata |= {f"PhysicalSize{axis}": float(size), f"PhysicalSize{axis}Unit": units}
     return metadata
 
 

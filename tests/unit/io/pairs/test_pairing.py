@@ -270,3 +270,16 @@ def test_real_data(real_data, folder, pairs, groups, labels):
     assert (len(pairing.pairs), len(pairing.usable()), pairing.unpaired) == (pairs, pairs, ())
     assert len({pair.group for pair in pairing.pairs}) == groups
     assert labels is None or {label for pair in pairing.pairs for label in pair.labels} == labels
+
+
+def test_progress_is_told_and_can_end_the_search(save):
+    folder = save("a.png", "a_mask.png", "b.png", "b_mask.png")
+    seen = []
+    find_pairs(folder, progress=lambda done, total: seen.append((done, total)))
+    assert seen == [(0, 2), (1, 2)]
+
+    def enough(done, total):
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        find_pairs(folder, progress=enough)

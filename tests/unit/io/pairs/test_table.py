@@ -117,3 +117,41 @@ def test_a_table_is_not_read_without_bounds(tmp_path, monkeypatch):
     (tmp_path / "t.csv").write_bytes(b"image,mask\n" + b"a,b\n" * 2**19)
     with pytest.raises(InputError, match=r"t\.csv has more than 1 MB"):
         find_pairs(tmp_path / "t.csv")
+
+
+# --- the column split ---
+
+
+@pytest.mark.parametrize(
+    ("cells", "roles"),
+    [
+        (["train", "val", "test", ""], ["training", "validation", "test", ""]),
+        (["Training", " validation ", "TEST", "valid"], ["training", "validation", "test", "validation"]),
+    ],
+)
+def test_a_table_says_what_images_are_for(save, cells, roles):
+    for i in range(4):
+        folder = save(f"{i}.png", f"m{i}.png")
+    lines = [f"{i}.png,m{i}.png,{cell}" for i, cell in enumerate(cells)]
+    (folder / "t.csv").write_text("\n".join(["image,mask,split", *lines]))
+    pairing = find_pairs(folder / "t.csv")
+    assert [pair.split for pair in pairing.pairs] == roles
+    again = find_pairs(pairing.to_csv(folder / "again.csv"))
+    assert [pair.split for pair in again.pairs] == roles
+
+
+def test_without_roles_there_is_no_such_column(save):
+    pairing = find_pairs(save("a.png", "a_mask.png"))
+    assert pairing.to_csv(pairing.pairs[0].image.with_name("t.csv")).read_text().splitlines()[0] == (
+        "image,mask,group"
+    )
+
+
+def test_unknown_words_for_a_role(save):
+    folder = save("a.png", "b.png")
+    (folder / "t.csv").write_text("image,mask,split\na.png,b.png,holdout\n")
+    with pytest.raises(InputError) as caught:
+        find_pairs(folder / "t.csv")
+    assert str(caught.value) == (
+        "t.csv has 'holdout' in the column split; expected train, validation, test, or nothing: correct it."
+    )

@@ -7,7 +7,7 @@ import pytest
 import tifffile
 
 from unetscope.errors import OutputError
-from unetscope.io import read, write_float, write_mask
+from unetscope.io import Image, read, write_float, write_mask
 from unetscope.io.write.tiff import write_tiff
 
 RANDOM = np.random.default_rng(0)
@@ -31,7 +31,7 @@ SHAPES = [
 def test_all_comes_back(tmp_path, axes, shape, dtype, name):
     values = RANDOM.integers(0, 255, shape).astype(dtype)
     spacing = (2.5, 0.5, 0.25)[-len([axis for axis in axes if axis in "ZYX"]) :]
-    image = read(write_tiff(tmp_path / name, values, axes, spacing, "µm", overwrite=False))
+    image = read(write_tiff(tmp_path / name, Image(values, axes, spacing, units="µm"), overwrite=False))
     assert (image.axes, image.data.dtype, image.units) == (axes, dtype, "µm")
     assert image.spacing == pytest.approx(spacing)
     np.testing.assert_array_equal(image.data, values)
@@ -40,7 +40,8 @@ def test_all_comes_back(tmp_path, axes, shape, dtype, name):
 
 def test_ome_says_what_others_need(tmp_path):
     values = RANDOM.integers(0, 255, (4, 5, 7)).astype(np.uint16)
-    path = write_tiff(tmp_path / "a.ome.tif", values, "ZYX", (2, 0.5, 0.25), "mm", overwrite=False)
+    image = Image(values, "ZYX", (2, 0.5, 0.25), units="mm")
+    path = write_tiff(tmp_path / "a.ome.tif", image, overwrite=False)
     with tifffile.TiffFile(path) as file:
         assert file.is_ome
         assert not file.is_imagej
@@ -51,11 +52,9 @@ def test_ome_says_what_others_need(tmp_path):
 
 
 def test_pixels_have_no_unit(tmp_path):
-    for name in ("a.tif", "a.ome.tif"):
-        image = read(
-            write_tiff(tmp_path / name, np.zeros((3, 4), np.uint8), "YX", (2, 2), "pixel", overwrite=False)
-        )
-        assert (image.spacing, image.units) == ((1, 1), "pixel")
+    values = Image(np.zeros((3, 4), np.uint8), "YX", (2, 2))
+    image = read(write_tiff(tmp_path / "a.tif", values, overwrite=False))
+    assert (image.spacing, image.units) == ((1, 1), "pixel")
 
 
 def test_tiff_is_compressed_and_speaks_imagej(tmp_path):

@@ -1,0 +1,99 @@
+"""The layers that show, while a network is trained, what it says about one image."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from unetscope import api
+from unetscope._napari.layers import Kind, add_layer, replace_data
+from unetscope._napari.worker import Job, start
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Layer
+
+    from unetscope.io import Image
+    from unetscope.training.folder import Preview
+
+__all__ = ["PreviewLayers"]
+
+
+class PreviewLayers:
+    """An image and its latest prediction, as layers of our own.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+    """
+
+    def __init__(self, viewer: ViewerModel) -> None:
+        self._viewer = viewer
+        self._name = ""
+        self._image: Layer | None = None
+        self._labels: Layer | None = None
+        self._reading: Job | None = None
+
+    @property
+    def removed(self) -> bool:
+        """Whether the user has removed the prediction."""
+        return self._labels is not None and self._labels not in self._viewer.layers
+
+    def show(self, preview: Preview) -> None:
+        """Show a prediction, instead of the one before.
+
+        Parameters
+        ----------
+        preview : Preview
+        """
+        if preview.name != self._name:
+            self.remove()
+            self._name = preview.name
+            self._read_image(preview)
+        if self._labels is None:
+            self._labels = self._add(preview.labels, "labels", _title(preview), opacity=0.4)
+        elif self._labels in self._viewer.layers:
+            replace_data(self._labels, preview.labels)
+            self._labels.name = _title(preview)
+
+    def remove(self) -> None:
+        """Take both layers out of the viewer, where the user has left them there."""
+        self.close()
+        for layer in (self._labels, self._image):
+            if layer is not None and layer in self._viewer.layers:
+                self._viewer.layers.remove(layer)
+        self._name, self._image, self._labels = "", None, None
+
+    def close(self) -> None:
+        """Begin nothing more."""
+        if self._reading is not None:
+            self._reading.cancel()
+            self._reading = None
+
+    def _read_image(self, preview: Preview) -> None:
+        path = preview.labels.source.path
+        if path is not None:
+            self._reading = start(
+                lambda _: api.read(path), title=f"Reading {preview.name}", on_done=self._show_image
+            )
+
+    def _show_image(self, image: Image) -> None:
+        self._reading = None
+        self._image = self._add(image, "image", f"validation: {self._name}")
+        # Below the prediction, which may have been there first.
+        if self._labels in self._viewer.layers:
+            layers = self._viewer.layers
+            layers.move(layers.index(self._image), layers.index(self._labels))
+
+    def _add(self, image: Image, kind: Kind, name: str, **options: Any) -> Layer:
+        """Add a layer without taking the brush out of the user's hand."""
+        selection = self._viewer.layers.selection
+        chosen, active = set(selection), selection.active
+        layer = add_layer(self._viewer, image, kind=kind, name=name, **options)
+        if active is not None:
+            self._viewer.layers.selection.select_only(active)
+            self._viewer.layers.selection.update(chosen)
+        return layer
+
+
+def _title(preview: Preview) -> str:
+    return f"prediction: {preview.name} (epoch {preview.epoch})"

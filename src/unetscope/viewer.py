@@ -1,0 +1,18 @@
+"""For scripts that work with napari: layers in and out, and the viewer with the plugin's widgets docked.
+
+Everything else takes and gives images (`unetscope.io.Image`), with a window or without one::
+
+    image = image_of(viewer.layers["cells"])
+    prediction = unetscope.predict("run", image)
+    add_layer(viewer, prediction.labels, kind="labels", name="prediction", like=viewer.layers["cells"])
+
+The widgets are what ``viewer.window.add_plugin_dock_widget("unetscope", "3 Train")`` returns beside their
+dock; what their buttons do are methods of them.
+"""
+
+from __future__ import annotations
+
+from unetscope._napari.app import open_viewer
+from unetscope._napari.layers import add_layer, image_of, replace_data
+
+__all__ = ["add_layer", "image_of", "open_viewer", "replace_data"]
