@@ -14,14 +14,14 @@ beat was later than that.
 from __future__ import annotations
 
 import argparse
+import faulthandler
 import json
 import os
 import platform
-import sys
+import re
 import tempfile
 import threading
 import time
-import traceback
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -82,16 +82,24 @@ class Heart:
 
     def _look_on(self, limit: float) -> None:
         """Note where the GUI thread is whenever a beat is overdue."""
-        while True:
-            time.sleep(limit / 5)
-            frame = sys._current_frames().get(self._thread)
-            if time.perf_counter() - self._last > INTERVAL + limit and frame is not None:
-                frames = [
-                    f"{Path(one.filename).name}:{one.lineno} {one.name}"
-                    for one in traceback.extract_stack(frame)
-                    if "importlib" not in one.filename
-                ]
-                self.stalls[" < ".join(frames[::-1])] += 1
+        with tempfile.TemporaryFile("w+") as file:
+            while True:
+                time.sleep(limit / 5)
+                if time.perf_counter() - self._last > INTERVAL + limit:
+                    file.seek(0)
+                    file.truncate()
+                    # Not sys._current_frames: a frame that is held keeps the painters in it alive.
+                    faulthandler.dump_traceback(file, all_threads=True)
+                    file.seek(0)
+                    self.stalls[_where(file.read(), self._thread)] += 1
+
+
+def _where(dump: str, thread: int) -> str:
+    """The functions of a thread in a dump of `faulthandler`, innermost first."""
+    lines = dump.partition(f"{thread:x} (")[2].partition("\n\n")[0].splitlines()[1:]
+    found = re.findall(r'File "(.*)", line (\d+) in (\S+)', "\n".join(lines))
+    names = [f"{Path(path).name}:{line} {name}" for path, line, name in found if "importlib" not in path]
+    return " < ".join(names)
 
 
 def _summary(values: np.ndarray) -> dict[str, float]:

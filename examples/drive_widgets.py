@@ -2,7 +2,7 @@
 
 python examples/drive_widgets.py --minutes 1 --out results
 
-Each method that is called here is what a button does; tests and screenshots can be made in this way.
+Each method that is called here is what a button does.
 """
 
 from __future__ import annotations
@@ -28,36 +28,36 @@ def wait_for(signal: Any) -> None:
 def main() -> None:
     heart = sample_folder("heart")
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--images", type=Path, default=heart / "training", help="images with masks")
     parser.add_argument("--minutes", type=float, default=1.0, help="training time")
     parser.add_argument("--out", type=Path, default=Path("results"), help="a new or empty folder")
     parser.add_argument("--close", action="store_true", help="close the window at the end")
     arguments = parser.parse_args()
 
     viewer = open_viewer([heart / "test" / "SAMPLE-B_0008.dcm"])
-    dataset, train, predict, metrics = (
-        viewer.window.add_plugin_dock_widget("unetscope", name)[1]
-        for name in ("1 Dataset", "3 Train", "4 Predict", "5 Metrics")
-    )
+    dataset, _, train, predict, metrics = viewer.window.dock_widgets.values()
 
-    dataset.open(arguments.images)
+    dataset.open(heart / "training")
     wait_for(dataset.job.finished)
-    print(dataset.session.dataset.describe())
 
-    train.session.change({"training.minutes": arguments.minutes})
+    train.session.begin_with("auto", {"training.minutes": arguments.minutes})
     train.run_folder.path.setText(str(arguments.out / "run"))
-    train.process.recorded.connect(lambda epochs: print(f"{epochs[-1]['epoch']} epochs"))
+    train.process.recorded.connect(lambda epochs: print(f"epoch {epochs[-1]['epoch']}"))
     train.start()
-    wait_for(train.process.ended)
-    print(train.status.text())
+    if train.busy:
+        wait_for(train.idle)
+    if train.session.run is None:
+        raise SystemExit(f"{dataset.status.text()} {train.status.text()}")
 
-    # Training has handed its model to Predict, and its scores to Metrics.
-    viewer.layers.selection = {viewer.layers["SAMPLE-B_0008"]}
+    image = viewer.layers["SAMPLE-B_0008"]
+    viewer.layers.selection = {image}
     predict.segment()
     wait_for(predict.job.finished)
-    viewer.layers["SAMPLE-B_0008 prediction"].save(str(arguments.out / "labels.tif"))
+    viewer.layers[f"{image.name} prediction"].save(str(arguments.out / "labels.tif"), plugin="unetscope")
+
+    metrics.show_run(train.session.run)
     metrics.table.choose_worst()
-    print(f"{predict.status.text()} {metrics.over.text()}")
+    metrics.parent().raise_()
+    print(f"{train.status.text()} {predict.status.text()}")
     viewer.close() if arguments.close else napari.run()
 
 

@@ -42,7 +42,7 @@ def main() -> None:
         (image_of(viewer.layers[name]), image_of(viewer.layers[f"{name} labels"]))
         for name in ("first", "second", "third")
     ]
-    settings = {"training.epochs": arguments.epochs, "training.minutes": None, "network.width": 8}
+    settings = {"training.epochs": arguments.epochs, "training.minutes": None, "training.samples": 24}
     run = unetscope.train(data, arguments.out / "run", settings=settings)
 
     new = viewer.layers["new"]

@@ -1,16 +1,19 @@
 # %% [markdown]
-# Read, plan, train, predict, evaluate and look, cell by cell: open this file in VS Code, Spyder or, with
-# jupytext, in Jupyter; or run it at once with `python examples/notebook_style.py`. Cells may be run while
-# a viewer is open (`%gui qt`, `viewer = napari.Viewer()`): the last one shows the prediction there.
+"""Read, plan, train, predict, evaluate and look, cell by cell.
+
+Open this file in VS Code or Spyder, in Jupyter with jupytext, or run it at once with
+`python examples/notebook_style.py`. With a viewer open (`%gui qt`, `viewer = napari.Viewer()`), the last cell
+shows the prediction there.
+"""
 
 # %%
 from pathlib import Path
 
 import napari
-from IPython.display import display
+from IPython.display import Image, display
 
 import unetscope
-from unetscope.evaluation.plots import Case, case_panels, training_curves
+from unetscope.evaluation.plots import Case, case_panels, save
 from unetscope.samples import sample_folder
 from unetscope.viewer import add_layer
 
@@ -34,7 +37,7 @@ def tell(epoch):
 
 
 run = unetscope.train(heart / "training", OUT, recipe=plan.recipe, on_epoch=tell)
-display(training_curves(run.history()))
+display(Image(filename=OUT / "curves.png"))
 
 # %% Predict and evaluate
 prediction = unetscope.predict(run.path, image)
@@ -43,7 +46,7 @@ print(report.table())
 
 # %% Look
 case = Case(f"{image.name}, Dice {report.mean['dice']:.2f}", image.data, truth.data, prediction.labels.data)
-display(case_panels([case]))
+display(Image(filename=save(case_panels([case]), OUT / "case.png")))
 
 # %% Look in the viewer, if one is open
 viewer = napari.current_viewer()

@@ -28,9 +28,10 @@ def main() -> None:
     viewer = open_viewer()
     layers = []
     for pair in unetscope.find_pairs(sample_folder("xray")).usable():
-        # Your own arrays in the same way: scale is the size of a pixel. Here they lie side by side.
+        # Your own arrays in the same way: scale is the size of a pixel. Here they lie three by three.
         image, mask = unetscope.read(pair.image), unetscope.read_mask(pair.mask)
-        place = {"scale": (0.5, 0.5), "units": ("µm", "µm"), "translate": (0, 85 * len(layers))}
+        row, column = divmod(len(layers), 3)
+        place = {"scale": (0.5, 0.5), "units": ("µm", "µm"), "translate": (85 * row, 85 * column)}
         layer = viewer.add_image(image.data, name=pair.image.stem, **place)
         layers.append((layer, viewer.add_labels(mask.data, name=f"{layer.name} labels", **place)))
 
@@ -48,7 +49,10 @@ def main() -> None:
         write_mask(arguments.out / f"{image.name}.tif", predicted)
         labels.visible = False
 
-    viewer.window.add_plugin_dock_widget("unetscope", "5 Metrics")[1].show_run(run.path)
+    dock, metrics = viewer.window.add_plugin_dock_widget("unetscope", "5 Metrics")
+    metrics.show_run(run.path)
+    dock.raise_()
+    viewer.window.resize(1280, 720)
     viewer.reset_view()
     viewer.screenshot(arguments.out / "viewer.png", canvas_only=False, flash=False)
     print(f"wrote labels and a picture of the viewer to {arguments.out}")

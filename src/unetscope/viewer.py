@@ -6,8 +6,9 @@ Everything else takes and gives images (`unetscope.io.Image`), with a window or 
     prediction = unetscope.predict("run", image)
     add_layer(viewer, prediction.labels, kind="labels", name="prediction", like=viewer.layers["cells"])
 
-The widgets are what ``viewer.window.add_plugin_dock_widget("unetscope", "3 Train")`` returns beside their
-dock; what their buttons do are methods of them.
+`open_viewer` docks the widgets: ``viewer.window.dock_widgets`` holds them, and what their buttons do are
+methods of them. A layer from `add_layer` is a result, which the Dataset widget does not offer for training:
+what is to be trained on is added with napari's own ``viewer.add_image`` and ``viewer.add_labels``.
 """
 
 from __future__ import annotations

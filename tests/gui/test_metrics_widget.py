@@ -221,6 +221,8 @@ def test_a_corrected_truth_belongs_to_the_user(
     assert truth.data[3, 3] == 7
     assert len(viewer_model.layers) == 5
     assert widget.layers_page.truth.itemText(0) == truth.name
+    looked_at(qtbot, widget, 0)
+    assert viewer_model.layers[-3].data[3, 3] == 0
 
 
 def test_keys_of_the_viewer_walk_through_the_images(

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from qtpy.QtWidgets import QLabel, QTabWidget
 
 from unetscope import api
 from unetscope._napari.layers import add_layer, image_of
@@ -295,3 +296,19 @@ def test_in_a_real_viewer(qtbot: Any, viewer: Any, real_data: Path) -> None:
     assert picture.width() <= 400
     dock.destroyOnClose()
     assert [layer.name for layer in viewer.layers] == ["heart"]
+
+
+def test_there_is_no_preview_behind_another_tab(qtbot: Any, viewer_model: Any) -> None:
+    viewer_model.add_image(RAMP)
+    viewer_model.add_labels(np.ones_like(RAMP))
+    tabs = QTabWidget()
+    qtbot.addWidget(tabs)
+    tabs.addTab(QLabel("another"), "1")
+    tabs.addTab(NormalizeWidget(viewer_model), "2")
+    tabs.show()
+    tabs.setCurrentIndex(1)
+    wait_for_preview(qtbot, viewer_model, RAMP.shape)
+    tabs.setCurrentIndex(0)
+    assert preview_of(viewer_model) is None
+    tabs.setCurrentIndex(1)
+    wait_for_preview(qtbot, viewer_model, RAMP.shape)

@@ -60,6 +60,23 @@ def test_what_does_not_fit_is_refused_and_the_earlier_file_stays(labels: Any, tm
     assert path.read_text() == "earlier"
 
 
+def test_a_time_series_becomes_a_file_for_each_point_where_no_more_fit(
+    viewer_model: Any, tmp_path: Path
+) -> None:
+    data = np.arange(1, 11, dtype=np.uint8).reshape(10, 1, 1, 1) * np.ones((2, 4, 5), np.uint8)
+    layer = viewer_model.add_labels(
+        data, name="beating", scale=(1, 8, 2, 2), units=("s", "mm", "mm", "mm"), axis_labels=tuple("TZYX")
+    )
+    path = tmp_path / "beating.seg.nrrd"
+    files = layer.save(path, plugin="unetscope")
+    assert [Path(file).name for file in files[:2]] == ["beating_t01.seg.nrrd", "beating_t02.seg.nrrd"]
+    np.testing.assert_array_equal(read_mask(files[9]).data, data[9])
+    # Nobody was asked whether these may be replaced.
+    with pytest.raises(OutputError, match=r"beating_t01\.seg\.nrrd already"):
+        layer.save(path, plugin="unetscope")
+    assert layer.save(tmp_path / "a.nii.gz", plugin="unetscope") == [str(tmp_path / "a.nii.gz")]
+
+
 def test_labels_without_dicom_are_no_segmentation(labels: Any, tmp_path: Path) -> None:
     pytest.importorskip("highdicom")
     with pytest.raises(OutputError, match="not read from DICOM"):

@@ -262,6 +262,15 @@ def test_images_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -> N
     ]
 
 
+def test_images_in_memory_keep_names_that_tell_them_apart() -> None:
+    def named(name: str) -> Image:
+        return Image(np.zeros((2, 2)), "YX", source=Source(tags={"name": name}))
+
+    data = [(named(name), named("labels")) for name in ("a", "b", "b")]
+    examples, _ = api.load_examples(data)
+    assert [example.name for example in examples] == ["a", "image 2", "image 3"]
+
+
 def test_a_time_series_is_described_frame_by_frame() -> None:
     labels = np.zeros((5, 32, 32), np.uint8)
     labels[:, 4:12, 4:12] = 1

@@ -59,6 +59,12 @@ def test_naming_the_functions_loads_nothing_heavy(statement):
     assert loaded(statement).isdisjoint({"torch", "qtpy", "napari", "magicgui", "matplotlib"})
 
 
+def test_layers_are_taken_where_there_is_no_qt():
+    pytest.importorskip("napari")
+    statement = "from unetscope.viewer import add_layer, image_of"
+    assert loaded(statement).isdisjoint({"torch", "qtpy", "PyQt6", "matplotlib"})
+
+
 def test_a_card_is_read_without_torch(trained):
     code = f"from unetscope import api; api.read_card({str(trained)!r})"
     assert "torch" not in loaded(code)

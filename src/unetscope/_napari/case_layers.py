@@ -135,8 +135,9 @@ def _parts(case: Case) -> list[Part]:
     if case.layer is not None:
         return [("outcome", case.outcomes, "labels")]
     labels: list[Part] = [
-        ("truth", case.truth, "labels"),
-        ("prediction", case.predicted, "labels"),
+        # Copies, for the user may paint on them, and the case is kept.
+        ("truth", case.truth.with_data(case.truth.data.copy()), "labels"),
+        ("prediction", case.predicted.with_data(case.predicted.data.copy()), "labels"),
         ("outcome", case.outcomes, "labels"),
     ]
     return labels if case.image is None else [("image", case.image, "image"), *labels]

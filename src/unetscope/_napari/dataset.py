@@ -66,11 +66,11 @@ class Dataset:
     def of_pairing(cls, pairing: Pairing) -> Dataset:
         """The data set that `find_pairs` found in a folder or a table."""
         names = Counter(pair.image.name for pair in pairing.pairs)
-        entries = tuple(
-            Entry(
-                pair.image.name
-                if names[pair.image.name] == 1
-                else f"{pair.image.parent.name}/{pair.image.name}",
+
+        def entry_of(pair: Pair) -> Entry:
+            name = pair.image.name
+            return Entry(
+                name if names[name] == 1 else f"{pair.image.parent.name}/{name}",
                 pair.image,
                 pair.mask,
                 pair.group,
@@ -80,13 +80,12 @@ class Dataset:
                 notes=pair.notes,
                 frames=pair.grid[0] if len(pair.grid) == 3 else 1,
             )
-            for pair in pairing.pairs
-        )
+
         alone = tuple(
             Alone(file.path.name, file.path, "; ".join(filter(None, (file.why, file.suggestion))))
             for file in pairing.unpaired
         )
-        return cls(entries, alone, pairing=pairing)
+        return cls(tuple(map(entry_of, pairing.pairs)), alone, pairing=pairing)
 
     @classmethod
     def of_layers(cls, pairs: Sequence[tuple[Layer, Layer, str]], *, progress: Progress = _silent) -> Dataset:
@@ -128,6 +127,12 @@ class Dataset:
     def labels(self) -> tuple[Layer, ...]:
         """The masks that are layers, each once."""
         return tuple(dict.fromkeys(entry.mask for entry in self.entries if not isinstance(entry.mask, Path)))
+
+    @property
+    def layers(self) -> frozenset[Layer]:
+        """All images and masks that are layers."""
+        parts = [part for entry in self.entries for part in (entry.image, entry.mask)]
+        return frozenset(p for p in (*parts, *(a.source for a in self.alone)) if not isinstance(p, Path))
 
     @property
     def like_strokes(self) -> bool:

@@ -249,7 +249,7 @@ def _outer(image: Image) -> str:
 
 def _file_name(name: str, taken: set[str]) -> str:
     """A name that every system takes, and that no other copy has."""
-    stem = _NO_NAME.sub("_", bare_name(Path(name))).strip(" .") or "image"
+    stem = bare_name(Path(_NO_NAME.sub("_", name))).strip(" .") or "image"
     number, unique = 2, stem
     while unique.lower() in taken:
         number, unique = number + 1, f"{stem} {number}"

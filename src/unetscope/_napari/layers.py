@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from weakref import WeakSet
@@ -21,9 +22,21 @@ if TYPE_CHECKING:
     from napari.layers import Image as ImageLayer
     from napari.layers import Labels, Layer
 
-__all__ = ["Kind", "add_layer", "image_of", "is_ours", "layer_data", "release", "replace_data"]
+__all__ = [
+    "PASSING",
+    "Kind",
+    "add_layer",
+    "image_of",
+    "is_ours",
+    "layer_data",
+    "release",
+    "replace_data",
+    "selection_kept",
+]
 
 Kind = Literal["image", "labels"]
+PASSING = "unetscope preview"
+"""Key in the metadata of layers that come and go by themselves, and are nothing to work on."""
 
 _KEY = "unetscope"
 _RGB = ("red", "green", "blue")
@@ -221,6 +234,23 @@ def replace_data(layer: Layer, image: Image) -> None:
         if not _same(getattr(layer, option), value):
             setattr(layer, option, value)
     layer.metadata = layer.metadata | {_KEY: _remembered(image)}
+
+
+@contextmanager
+def selection_kept(viewer: ViewerModel) -> Iterator[None]:
+    """Leave selected what is selected, though napari selects every layer that is added.
+
+    It is what the user works on next, perhaps with a brush in hand. Where nothing is selected, the new layer
+    may be.
+    """
+    selection = viewer.layers.selection
+    chosen, active = set(selection), selection.active
+    yield
+    if active is not None:
+        selection.select_only(active)
+    elif chosen:
+        selection.intersection_update(chosen)
+    selection.update(chosen)
 
 
 def _bare(layer: Layer) -> Layer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -59,19 +60,21 @@ class PairLayers:
                 self._viewer.layers.remove(layer)
         self._shown = []
 
-    def choose(self, *layers: Layer, at: int | None = None) -> None:
-        """Make layers of the user visible, and the last of them active.
+    def choose(self, *layers: Layer, among: Collection[Layer] = (), at: int | None = None) -> None:
+        """Show layers of the user, and make the last of them active.
 
         Parameters
         ----------
         *layers : Layer
             Those that are in the viewer no longer are left out.
+        among : collection of Layer
+            All that take turns: the others are hidden, for they would lie over these.
         at : int, optional
             The slice or time point to go to.
         """
         present = [layer for layer in layers if layer in self._viewer.layers]
-        for layer in present:
-            layer.visible = True
+        for layer in {*among, *present}:
+            layer.visible = layer in present
         if present:
             self._viewer.layers.selection.active = present[-1]
         if present and at is not None:
@@ -79,12 +82,14 @@ class PairLayers:
             axis = self._viewer.dims.ndim - present[-1].ndim
             self._viewer.dims.set_point(axis, present[-1].data_to_world(index)[0])
 
-    def annotate(self, layer: Layer) -> Labels:
+    def annotate(self, layer: Layer, *, among: Collection[Layer] = ()) -> Labels:
         """Add an empty Labels layer on the grid of an image, ready to paint.
 
         Parameters
         ----------
         layer : Image layer
+        among : collection of Layer
+            As for `choose`.
         """
         image = image_of(layer)
         axes = image.axes.replace("C", "")
@@ -92,8 +97,9 @@ class PairLayers:
         empty = image.with_data(np.zeros(shape, np.uint16), axes=axes)
         labels = add_layer(self._viewer, empty, kind="labels", name=f"{layer.name} labels", like=layer)
         release(labels)
+        self.choose(layer, labels, among=among)
         labels.brush_size = max(2, round(min(image.grid[-2:]) * _BRUSH))
         labels.selected_label = 1
+        # Last, for a layer that is made visible or active lays the brush down.
         labels.mode = "paint"
-        self._viewer.layers.selection.active = labels
         return labels

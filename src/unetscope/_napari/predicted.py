@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, ref
 
-from unetscope._napari.layers import Kind, add_layer, is_ours, release, replace_data
+from unetscope._napari.colors import prediction_colors
+from unetscope._napari.layers import Kind, add_layer, is_ours, release, replace_data, selection_kept
 from unetscope.io import Image
 from unetscope.preprocess.frames import place_part
 
@@ -92,7 +92,7 @@ class PredictedLayers:
             "model": str(predicted.model),
             "threshold": predicted.prediction.labeling.threshold,
         }
-        with self._selection_kept():
+        with selection_kept(self._viewer):
             if probability or self.layer(source, "image") is not None:
                 self._put(
                     source,
@@ -110,6 +110,7 @@ class PredictedLayers:
                 "labels",
                 name=f"{source.name} prediction",
                 metadata={KEY: facts},
+                **prediction_colors(predicted.prediction.labeling.kind),
             )
         layer.metadata = {**layer.metadata, KEY: facts}
 
@@ -145,13 +146,3 @@ class PredictedLayers:
         """Labels that somebody has corrected are worth more than a new prediction."""
         if not self._writing:
             release(event.source)
-
-    @contextmanager
-    def _selection_kept(self) -> Iterator[None]:
-        """What is selected is what the user wants to segment next; napari would select the new layer."""
-        selection = self._viewer.layers.selection
-        chosen = set(selection)
-        yield
-        if chosen:
-            selection.intersection_update(chosen)
-            selection.update(chosen)

@@ -107,7 +107,9 @@ def describe_device(device: str) -> str:
     return kinds.get(device.partition(":")[0], device)
 
 
-def describe_scores(metrics: Mapping[str, Any], history: Sequence[Mapping[str, Any]]) -> str:
+def describe_scores(
+    metrics: Mapping[str, Any], history: Sequence[Mapping[str, Any]], *, sparse: bool = False
+) -> str:
     """How good the model of a run is, and what that was measured on.
 
     Parameters
@@ -116,6 +118,8 @@ def describe_scores(metrics: Mapping[str, Any], history: Sequence[Mapping[str, A
         Of ``metrics.json``; only with images to validate on are there a mean and its spread.
     history : sequence of mapping
         One per finished epoch.
+    sparse : bool
+        Whether only strokes were scored.
     """
     if not history:
         return "No epoch was finished, so there is no model."
@@ -123,15 +127,18 @@ def describe_scores(metrics: Mapping[str, Any], history: Sequence[Mapping[str, A
         return f"The model is that of epoch {history[-1]['epoch']}; there was nothing to validate it on."
     mean, std, n = metrics["mean"]["dice"], metrics["std"]["dice"], metrics["n"]
     images = "image" if n == 1 else "images"
-    return f"Dice {mean:.3f} ± {std:.3f} (mean ± std) on {n} validation {images}."
+    where = f"the strokes of {n}" if sparse else n
+    return f"Dice {mean:.3f} ± {std:.3f} (mean ± std) on {where} validation {images}."
 
 
 def _folder_of(dataset: Dataset | None) -> Path | None:
     """The folder that all images lie in, or the one above if its name says nothing."""
-    paths = [] if dataset is None else [e.image for e in dataset.entries if isinstance(e.image, Path)]
-    if not paths:
+    images = [] if dataset is None else [entry.image for entry in dataset.entries]
+    # Each folder once: to resolve a path on a network drive takes time.
+    folders = {image.parent for image in images if isinstance(image, Path)}
+    if not folders:
         return None
-    folder = Path(os.path.commonpath([path.resolve().parent for path in paths]))
+    folder = Path(os.path.commonpath([folder.resolve() for folder in folders]))
     while folder.name.lower() in _GENERIC:
         folder = folder.parent
     return folder

@@ -38,6 +38,10 @@ _CAUTIONS = {
     "validation": "They chose the best epoch and the threshold: for a final number, measure test images.",
     "test": "They took no part in training.",
 }
+_STROKES = "Only strokes count, which are the easy places: look at whole images, too."
+# A person who has classes has fewer of them than a mask that numbers objects has values.
+_MOST_CLASSES = 16
+_LIKE_OBJECTS = "The masks hold {} different values: if each is an object of its own, choose “Objects”."
 # Images of a run that are kept with their predictions, so that going back to one takes no time.
 _KEPT = 6
 
@@ -122,11 +126,11 @@ class FolderScores:
     """Scores of files: predictions in one folder, masks in another."""
 
     history: Sequence[Mapping[str, Any]] = ()
-    caution = ""
 
     def __init__(self, comparison: Comparison, name: str) -> None:
         self.name = name
         self.report = comparison.report
+        self.caution = _doubt(comparison.report)
         self.over = f"{_count(self.report.n)} of {name}"
         self._comparison = comparison
 
@@ -171,10 +175,10 @@ class RunScores:
         self.report = report
         self.role = role
         self.over = f"{_count(report.n, role)} of run {run.name}"
-        self.caution = _CAUTIONS[role]
         self.history: Sequence[Mapping[str, Any]] = folder.history()
         self._folder = folder
         self._target = folder.recipe.target
+        self.caution = f"{_CAUTIONS[role]} {_STROKES if self._target.sparse else ''}".rstrip()
         self._model = KeptModel()
         self._cases: OrderedDict[int, Case] = OrderedDict()
         # One image at a time, also when the next one is asked for before the last one is done.
@@ -237,7 +241,6 @@ class LayerScores:
     """
 
     history: Sequence[Mapping[str, Any]] = ()
-    caution = ""
     name = "layers"
 
     def __init__(self, pairs: Sequence[LayerPair], target: Target) -> None:
@@ -258,6 +261,7 @@ class LayerScores:
         self._places, names, predicted, truth = zip(*rows, strict=True)
         self.report = api.evaluate(predicted, truth, names=names, target=target)
         self.over = f"{_count(self.report.n)} in the viewer"
+        self.caution = _doubt(self.report)
         images = tuple(_point_of(pair.image, point) for pair, point in self._places)
         self._comparison = Comparison(names, predicted, truth, images, self.report, (), target)
 
@@ -335,6 +339,12 @@ def _where(outcomes: Image, point: int) -> dict[str, int]:
     if "Z" in outcomes.axes:
         places["Z"] = slice_to_look_at(outcomes.data)
     return places
+
+
+def _doubt(report: Report) -> str:
+    """A word of caution if objects seem to have been taken for classes."""
+    values = len(report.per_class)
+    return _LIKE_OBJECTS.format(values) if values > _MOST_CLASSES else ""
 
 
 def _count(n: int, role: str = "") -> str:

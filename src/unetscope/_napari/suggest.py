@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ __all__ = ["image_layers", "labels_layers", "match_layers", "suggest_labels"]
 
 # Numbers in names and channels of nnU-Net say too little where nobody asked for a convention.
 _WEAK = ("number", "channel")
+_NUMBER = re.compile(r" \[\d+\]$")
 
 
 def image_layers(layers: Sequence[Layer]) -> list[Image]:
@@ -114,4 +116,5 @@ def _named_alike(image: Image, labels: Labels) -> bool:
 
 
 def _stem(layer: Layer) -> str:
-    return layer.name.lower().replace(" ", "_")
+    """The name as a file would have it, without the number that napari adds to a name that was taken."""
+    return _NUMBER.sub("", layer.name).lower().replace(" ", "_")

@@ -229,8 +229,8 @@ def time_left(job: Job, done: int, total: int) -> str:
 class _Bar(QObject):
     """The bar of a job in napari's activity dock.
 
-    napari handles events whenever a bar changes. So while one step is shown the next one may arrive, and so
-    may the end of the job, or of the viewer.
+    napari paints and handles events whenever a bar changes. So it is changed a few times per second only, and
+    while one step is shown the next one may arrive, and so may the end of the job, or of the viewer.
     """
 
     def __init__(self, job: Job) -> None:
@@ -239,12 +239,11 @@ class _Bar(QObject):
         self._bar: CancelableBar | None = None
         self._step = (0, 0, "")
         self._words = ""
-        self._showing = False
-        self._delay = QTimer(self)
-        self._delay.setSingleShot(True)
-        self._delay.setInterval(round(1000 * _BAR_AFTER))
+        self._delay = QTimer(self, singleShot=True, interval=round(1000 * _BAR_AFTER))
         self._delay.timeout.connect(self._open)
         self._delay.start()
+        self._due = QTimer(self, singleShot=True, interval=round(1000 * _PAUSE))
+        self._due.timeout.connect(self._show)
         job.stepped.connect(self._remember)
         job.finished.connect(self._close)
 
@@ -258,12 +257,11 @@ class _Bar(QObject):
 
     def _remember(self, done: int, total: int, text: str) -> None:
         self._step = done, total, text
-        if not self._showing:
-            self._show()
+        if not self._due.isActive():
+            self._due.start()
 
     def _show(self) -> None:
         done, total, text = self._step
-        self._showing = True
         try:
             if self._bar is not None and total:
                 self._bar.total = total
@@ -274,8 +272,6 @@ class _Bar(QObject):
         except RuntimeError:
             # The viewer was closed, and Qt has deleted its bars.
             self._bar = None
-        finally:
-            self._showing = False
 
     def _describe(self, bar: CancelableBar, words: str) -> None:
         # Each change is painted.
@@ -285,6 +281,7 @@ class _Bar(QObject):
 
     def _close(self) -> None:
         self._delay.stop()
+        self._due.stop()
         bar, self._bar = self._bar, None
         if bar is not None:
             # The viewer may be closed already.

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from unetscope._napari.layers import image_of
-from unetscope.errors import InputError
+from unetscope.errors import InputError, OutputError
+from unetscope.folders.predict import ONE_TIME_POINT
 from unetscope.io import Image, write_mask
-from unetscope.io._files import SUFFIXES, suffix_of
+from unetscope.io._files import SUFFIXES, bare_name, suffix_of
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -36,7 +37,7 @@ def write_png(path: str, data: Any, options: Mapping[str, Any]) -> list[str]:
     Returns
     -------
     list of str
-        The file that was written.
+        The files that were written: one, but for time series in formats that hold one time point.
 
     Raises
     ------
@@ -52,7 +53,10 @@ def write_tiff(path: str, data: Any, options: Mapping[str, Any]) -> list[str]:
 
 
 def write_dicom(path: str, data: Any, options: Mapping[str, Any]) -> list[str]:
-    """Write a Labels layer as DICOM segmentation, on the DICOM images it was made from; see `write_png`."""
+    """Write a Labels layer as DICOM segmentation, on the DICOM images it was made from; see `write_png`.
+
+    A time series becomes one file for each time point, ``NAME_t1.dcm`` and so on.
+    """
     return _write(path, data, options, ".dcm")
 
 
@@ -62,7 +66,7 @@ def write_nifti(path: str, data: Any, options: Mapping[str, Any]) -> list[str]:
 
 
 def write_nrrd(path: str, data: Any, options: Mapping[str, Any]) -> list[str]:
-    """Write a Labels layer as a segmentation for 3D Slicer; see `write_png`."""
+    """Write a Labels layer as a segmentation for 3D Slicer; see `write_dicom` for series."""
     return _write(path, data, options, ".seg.nrrd")
 
 
@@ -81,7 +85,25 @@ def _write(path: str, data: Any, options: Mapping[str, Any], suffix: str) -> lis
     # The name of a layer, which napari proposes, has no ending. Nobody was asked about the name with one.
     named = suffix_of(Path(path)) in SUFFIXES
     file = Path(path if named else path + suffix)
-    return [str(write_mask(file, labels, overwrite=named))]
+    points = labels.time_points()
+    if SUFFIXES[suffix_of(file)] not in ONE_TIME_POINT or len(points) == 1:
+        return [str(write_mask(file, labels, overwrite=named))]
+    files = _one_each(file, len(points))
+    return [str(write_mask(each, point)) for each, point in zip(files, points, strict=True)]
+
+
+def _one_each(file: Path, points: int) -> list[Path]:
+    """Files ``NAME_t01``, … beside the one that was named, none of which is there yet."""
+    name, digits = bare_name(file), len(str(points))
+    suffix = file.name.removeprefix(name)
+    files = [file.with_name(f"{name}_t{i:0{digits}}{suffix}") for i in range(1, points + 1)]
+    if taken := [each.name for each in files if each.exists()]:
+        raise OutputError(
+            f"{file.parent} holds {taken[0]} already",
+            expected=f"no files {files[0].name} … {files[-1].name}, one for each time point",
+            fix="choose another name",
+        )
+    return files
 
 
 def _placed(labels: Image, viewer: ViewerModel | None) -> Image:

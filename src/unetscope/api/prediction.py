@@ -92,7 +92,9 @@ def evaluate(
         For the table; the names of the truth unless given.
     target : Target, optional
         How masks are read, from the recipe. Without it every mask value is a class; with instances, all
-        objects together are compared with the background, and objects one by one are matched, too.
+        objects together are compared with the background, and objects one by one are matched, too. A
+        prediction with one value only, of a network that knows no objects, is divided into its connected
+        parts for that.
 
     Raises
     ------
@@ -211,7 +213,18 @@ def _truth(mask: Image, target: Target) -> NDArray[Any]:
 def _matched(truth: Image, predicted: Image, target: Target) -> ObjectCounts:
     labels = true_labels(truth.data, target)
     objects = np.where(labels > target.threshold, labels, 0)
-    return match_objects(objects, predicted.data, valid=labels != IGNORED)
+    return match_objects(objects, _objects(predicted.data), valid=labels != IGNORED)
+
+
+def _objects(labels: NDArray[Any]) -> NDArray[Any]:
+    """Numbered objects; of a mask that only tells object from background, its connected parts."""
+    from scipy import ndimage
+
+    inside = labels != 0
+    values = labels[inside]
+    if values.size and (values == values[0]).all():
+        return np.asarray(ndimage.label(inside)[0])
+    return labels
 
 
 def _predicted(labels: Image, target: Target) -> NDArray[Any]:

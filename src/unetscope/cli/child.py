@@ -59,4 +59,8 @@ if __name__ == "__main__":
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     yield_to_others()
     end_with_parent(Path(sys.argv[1]))
-    sys.exit(main(sys.argv[2:]))
+    code = main(sys.argv[2:])
+    # All is written. To take torch apart can last as long as an epoch on a busy machine, and the viewer waits.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)

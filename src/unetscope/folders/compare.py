@@ -109,7 +109,7 @@ def _time_points(
     points = [] if image is None else image.time_points()
     shown: Sequence[Image | None] = points if len(points) == len(rows) else [None] * len(rows)
     for (name, mask, part), one in zip(rows, shown, strict=True):
-        yield name, part, mask, one
+        yield name, _lying_on(part, one), _lying_on(mask, one), one
 
 
 def _on_grid(labels: Image, entry: dict[str, Any] | None) -> Image:
@@ -117,6 +117,14 @@ def _on_grid(labels: Image, entry: dict[str, Any] | None) -> Image:
     if entry is None or len(entry["spacing"]) != len(labels.spacing):
         return labels
     return replace(labels, spacing=tuple(entry["spacing"]), units=entry["units"])
+
+
+def _lying_on(labels: Image, image: Image | None) -> Image:
+    """Put labels where their image lies, which a picture of labels does not say."""
+    if image is None or image.grid != labels.grid or labels.affine is not None:
+        return labels
+    place = {name: getattr(image, name) for name in ("spacing", "origin", "units", "affine")}
+    return replace(labels, **place)
 
 
 def _source_image(entry: dict[str, Any] | None) -> Image | None:

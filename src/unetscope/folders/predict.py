@@ -30,7 +30,7 @@ from unetscope.io import (
 if TYPE_CHECKING:
     from unetscope.inference import Prediction
 
-__all__ = ["FORMATS", "predict_files"]
+__all__ = ["FORMATS", "ONE_TIME_POINT", "predict_files"]
 
 FORMATS = {
     "png": ".png",
@@ -41,8 +41,9 @@ FORMATS = {
     "dicom": ".dcm",
 }
 """Formats of label files, and how their names end."""
+ONE_TIME_POINT = ("nrrd", "dicom")
+"""Those that hold no time series."""
 
-_ONE_TIME_POINT = ("nrrd", "dicom")
 _Job = tuple[str, Path, Callable[[], Image]]
 
 
@@ -172,7 +173,7 @@ def _holds_series(folder: Path) -> bool:
 def _parts(name: str, prediction: Prediction, file_format: str) -> list[tuple[str, Prediction]]:
     """What goes into a file each: all of it, or one time point for the formats that hold no more."""
     points = prediction.time_points()
-    if file_format not in _ONE_TIME_POINT or len(points) == 1:
+    if file_format not in ONE_TIME_POINT or len(points) == 1:
         return [(name, prediction)]
     return [(f"{name}_t{i:0{len(str(len(points)))}}", point) for i, point in enumerate(points, start=1)]
 

@@ -84,6 +84,9 @@ def read_recipe(path: Path) -> Recipe:
 def change(recipe: Recipe, settings: str | Iterable[str] | Mapping[str, Any]) -> Recipe:
     """A copy of a recipe with some settings changed.
 
+    The cross entropy in the loss follows ``target.kind``, for several classes need another one than a single
+    object, unless ``loss.kind`` is among the settings.
+
     Parameters
     ----------
     recipe : Recipe
@@ -105,7 +108,7 @@ def change(recipe: Recipe, settings: str | Iterable[str] | Mapping[str, Any]) ->
     values = recipe.to_dict()
     if isinstance(settings, str):
         settings = [settings]
-    pairs = settings.items() if isinstance(settings, Mapping) else map(_parse, settings)
+    pairs = list(settings.items() if isinstance(settings, Mapping) else map(_parse, settings))
     for key, value in pairs:
         *sections, last = key.split(".")
         place = values
@@ -119,6 +122,8 @@ def change(recipe: Recipe, settings: str | Iterable[str] | Mapping[str, Any]) ->
             raise _unknown(key, "the settings")
         before = place.get(last)
         place[last] = before | value if isinstance(before, dict) and isinstance(value, dict) else value
+    if not _names("loss", "kind", pairs):
+        _fit_loss(values)
     return from_dict(values, source="the settings")
 
 
@@ -152,6 +157,23 @@ def _parse(setting: str) -> tuple[str, Any]:
             expected="a number, a word or a [list]",
             fix="correct it",
         ) from None
+
+
+def _names(section: str, key: str, pairs: Iterable[tuple[str, Any]]) -> bool:
+    """Whether settings name a key, by its dotted name or in a mapping for its section."""
+    return any(
+        name == f"{section}.{key}" or (name == section and (not isinstance(value, dict) or key in value))
+        for name, value in pairs
+    )
+
+
+def _fit_loss(values: dict[str, Any]) -> None:
+    """Take the cross entropy that goes with the kind of target: ce for several classes, else bce."""
+    target, loss = values["target"], values["loss"]
+    if isinstance(target, dict):
+        entropy = "ce" if target.get("kind") == "multiclass" else "bce"
+        parts = loss["kind"].split("+")
+        loss["kind"] = "+".join(part if part == "dice" else entropy for part in parts)
 
 
 def _unknown(key: str, source: str) -> RecipeError:

@@ -219,6 +219,29 @@ def test_changes_are_checked_together():
     assert (changed.training.epochs, changed.training.minutes) == (None, 1)
 
 
+@pytest.mark.parametrize(
+    ("before", "kind", "after"),
+    [
+        ("bce+dice", "multiclass", "ce+dice"),
+        ("bce", "multiclass", "ce"),
+        ("dice", "multiclass", "dice"),
+        ("bce+dice", "instances", "bce+dice"),
+    ],
+)
+def test_the_loss_follows_the_kind_of_target_and_comes_back(before, kind, after):
+    recipe = change(Recipe(), {"loss.kind": before})
+    changed = change(recipe, [f"target.kind={kind}"])
+    assert (changed.target.kind, changed.loss.kind) == (kind, after)
+    assert change(changed, {"target": {"kind": "binary"}}) == recipe
+
+
+@pytest.mark.parametrize("loss", [{"loss.kind": "bce+dice"}, {"loss": {"kind": "bce+dice"}}])
+def test_a_loss_that_is_asked_for_does_not_follow(loss):
+    with pytest.raises(RecipeError, match=r"choose ce or ce\+dice for target.kind"):
+        change(Recipe(), {"target.kind": "multiclass"} | loss)
+    assert change(Recipe(), {"target.kind": "multiclass", "loss.dice_smooth": 1.0}).loss.kind == "ce+dice"
+
+
 def test_a_later_change_wins():
     assert change(Recipe(), ["seed=1", "seed=2"]).seed == 2
 

@@ -118,6 +118,5 @@ def sentences() -> QLabel:
     label.setWordWrap(True)
     # Names of files and layers may look like markup.
     label.setTextFormat(Qt.TextFormat.PlainText)
-    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
     label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
     return label

@@ -19,7 +19,9 @@ from qtpy.QtWidgets import (
 )
 
 from unetscope._napari.layers import is_ours
+from unetscope._napari.predicted import KEY
 from unetscope._napari.scores import FolderScores, LayerPair, LayerScores, RunScores, Scores
+from unetscope._napari.suggest import labels_layers, suggest_labels
 from unetscope._napari.worker import Job
 from unetscope.errors import InputError, UNetScopeError
 from unetscope.recipe.recipe import Target
@@ -148,6 +150,7 @@ class LayersPage(Page):
         self.form.addRow(buttons)
         self.measure_button.clicked.connect(lambda: self._ask([]))
         self.add_button.clicked.connect(lambda: self._ask(self._pairs))
+        self.predicted.activated.connect(self._suggest_truth)
         viewer.layers.events.connect(self._follow)
         self.refresh()
 
@@ -156,11 +159,14 @@ class LayersPage(Page):
         from napari.layers import Labels
 
         layers = [a for a in self._viewer.layers if isinstance(a, Labels) and not self._hidden(a)]
+        before = self.predicted.currentData()
         # Results first where a prediction is asked for, and layers of the user first for the truth.
         _offer(self.predicted, sorted(layers, key=lambda layer: not is_ours(layer)))
         _offer(self.truth, sorted(layers, key=is_ours))
         if len(layers) > 1 and self.truth.currentData() == self.predicted.currentData():
             self.truth.setCurrentIndex(1 - min(self.truth.currentIndex(), 1))
+        if self.predicted.currentData() != before:
+            self._suggest_truth()
         self.measure_button.setEnabled(len(layers) > 1)
         self._pairs = [pair for pair in self._pairs if all(layer in layers for layer in pair)]
         self.add_button.setEnabled(bool(self._pairs))
@@ -172,6 +178,17 @@ class LayersPage(Page):
     def _follow(self, event: Any) -> None:
         if event.type in ("inserted", "removed", "reordered", "name"):
             self.refresh()
+
+    def _suggest_truth(self) -> None:
+        """Choose the labels that belong to the image of the prediction, if it is clear which do."""
+        predicted = self.predicted.currentData()
+        name = None if predicted is None else predicted.metadata.get(KEY, {}).get("image")
+        if name not in self._viewer.layers:
+            return
+        ((truth, _),) = suggest_labels([self._viewer.layers[name]], labels_layers(self._viewer.layers))
+        if truth is not None:
+            places = range(self.truth.count())
+            self.truth.setCurrentIndex(next((i for i in places if self.truth.itemData(i) == truth), -1))
 
     def _ask(self, before: list[tuple[Labels, Labels]]) -> None:
         pair = self.predicted.currentData(), self.truth.currentData()

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from unetscope import api
-from unetscope._napari.layers import Kind, add_layer, replace_data
+from unetscope._napari.colors import prediction_colors
+from unetscope._napari.layers import PASSING, Kind, add_layer, replace_data, selection_kept
 from unetscope._napari.worker import Job, start
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ class PreviewLayers:
 
     def __init__(self, viewer: ViewerModel) -> None:
         self._viewer = viewer
+        self._kind = ""
         self._name = ""
         self._image: Layer | None = None
         self._labels: Layer | None = None
@@ -37,6 +39,11 @@ class PreviewLayers:
     def removed(self) -> bool:
         """Whether the user has removed the prediction."""
         return self._labels is not None and self._labels not in self._viewer.layers
+
+    def begin(self, kind: str) -> None:
+        """Forget the last training; `kind` is what this one learns to segment."""
+        self.remove()
+        self._kind = kind
 
     def show(self, preview: Preview) -> None:
         """Show a prediction, instead of the one before.
@@ -50,7 +57,8 @@ class PreviewLayers:
             self._name = preview.name
             self._read_image(preview)
         if self._labels is None:
-            self._labels = self._add(preview.labels, "labels", _title(preview), opacity=0.4)
+            colors = prediction_colors(self._kind)
+            self._labels = self._add(preview.labels, "labels", _title(preview), opacity=0.4, **colors)
         elif self._labels in self._viewer.layers:
             replace_data(self._labels, preview.labels)
             self._labels.name = _title(preview)
@@ -78,22 +86,23 @@ class PreviewLayers:
 
     def _show_image(self, image: Image) -> None:
         self._reading = None
-        self._image = self._add(image, "image", f"validation: {self._name}")
+        self._image = self._add(
+            image, "image", f"validation: {_layer_name(self._name)}", metadata={PASSING: True}
+        )
         # Below the prediction, which may have been there first.
         if self._labels in self._viewer.layers:
             layers = self._viewer.layers
             layers.move(layers.index(self._image), layers.index(self._labels))
 
     def _add(self, image: Image, kind: Kind, name: str, **options: Any) -> Layer:
-        """Add a layer without taking the brush out of the user's hand."""
-        selection = self._viewer.layers.selection
-        chosen, active = set(selection), selection.active
-        layer = add_layer(self._viewer, image, kind=kind, name=name, **options)
-        if active is not None:
-            self._viewer.layers.selection.select_only(active)
-            self._viewer.layers.selection.update(chosen)
-        return layer
+        with selection_kept(self._viewer):
+            return add_layer(self._viewer, image, kind=kind, name=name, **options)
 
 
 def _title(preview: Preview) -> str:
-    return f"prediction: {preview.name} (epoch {preview.epoch})"
+    return f"prediction: {_layer_name(preview.name)} (epoch {preview.epoch})"
+
+
+def _layer_name(name: str) -> str:
+    """The name of an image, as its layer has it if the file is a copy of that."""
+    return name.removesuffix(".ome.tif")

@@ -47,6 +47,7 @@ _PAINT = {
     False: "Paint the objects in {name!r}. What stays 0 is background.",
     True: "Paint strokes in {name!r}: label 1 on background, 2 on objects. What stays 0 does not count.",
 }
+_LAYERS_THERE = "No pairs yet. The viewer holds labels: choose “Layers of this viewer” above to use them."
 _KEYS = " The keys = and - change the label."
 
 
@@ -148,7 +149,8 @@ class DatasetWidget(Panel):
         image = files[0]
         layers = [part for part in files if not isinstance(part, Path)]
         if layers or not isinstance(image, Path):
-            self._layers.choose(*layers, at=row.at if isinstance(row, Entry) else None)
+            at = row.at if isinstance(row, Entry) else None
+            self._layers.choose(*layers, among=dataset.layers, at=at)
             return
 
         def load(_: Job) -> tuple[Image, Image | None]:
@@ -238,6 +240,15 @@ class DatasetWidget(Panel):
         """Say how many pairs there are, and show what each is for."""
         self.masks.show_mode(sparse=recipe.target.sparse, like_strokes=self.model.dataset.like_strokes)
         self.pairs.describe(recipe)
+        if self._could_use_layers:
+            self.pairs.counts.setText(_LAYERS_THERE)
+
+    @property
+    def _could_use_layers(self) -> bool:
+        """Whether there is nothing here yet but in the viewer."""
+        dataset = self.model.dataset
+        nothing = not (dataset.entries or dataset.alone or self.source.uses_layers)
+        return nothing and bool(labels_layers(self.viewer.layers))
 
     def _tell(self, found: Check) -> None:
         """Show what a check has found, and plan."""
@@ -261,7 +272,7 @@ class DatasetWidget(Panel):
         remember(_SETTINGS, {"strokes": self.session.recipe.target.sparse})
 
     def _new_labels(self, image: Layer) -> Layer:
-        labels = self._layers.annotate(image)
+        labels = self._layers.annotate(image, among=self.model.dataset.layers)
         self.say(_PAINT[self.session.recipe.target.sparse].format(name=labels.name) + _KEYS)
         return labels
 
@@ -299,6 +310,8 @@ class DatasetWidget(Panel):
             for labels in {*dataset.labels} - {*self.viewer.layers}:
                 dataset = dataset.without(labels)
             self._look_at(dataset)
+            return
+        self._describe(self.session.recipe)
 
     def _follow_session(self, dataset: Dataset | None) -> None:
         """Show a dataset that another widget has chosen."""

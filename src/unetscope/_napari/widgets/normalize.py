@@ -8,10 +8,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QPushButton, QSizePolicy
+from qtpy.QtGui import QHideEvent, QShowEvent
+from qtpy.QtWidgets import QCheckBox, QDockWidget, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QWidget
 
 from unetscope import api
-from unetscope._napari.layers import add_layer, image_of, replace_data
+from unetscope._napari.layers import PASSING, add_layer, image_of, replace_data, selection_kept
 from unetscope._napari.place import axes_of, shape_of
 from unetscope._napari.settings import recall, remember
 from unetscope._napari.widgets._chooser import LayerChooser
@@ -36,7 +37,6 @@ _CENTER, _WIDTH = "preprocess.normalize.center", "preprocess.normalize.width"
 # Of images with more pixels, only the slice and time point that are shown are previewed.
 _LARGEST_PREVIEW = 2**25
 _PAUSE_MS = 150
-_MARK = "unetscope preview"
 # Axis and position along it, of what is shown of a large image.
 _Part = tuple[tuple[str, int], ...]
 _PLANNED = "The recipe is “auto”: what you leave as it is here will be planned for your dataset."
@@ -50,7 +50,7 @@ class NormalizeWidget(Panel):
     """Chooses how images are normalized, resized and cropped for the network, and shows it on a layer.
 
     What is chosen is what the session's recipe holds. The layer stays as it is: the preview is a layer of its
-    own, which goes away with this widget.
+    own, which is there as long as this widget is seen.
 
     Parameters
     ----------
@@ -64,6 +64,8 @@ class NormalizeWidget(Panel):
         self._job: Job | None = None
         self._wanted: tuple[Any, ...] = ()
         self._window = (0.5, 1.0)
+        self._seen = False
+        self._dock: QDockWidget | None = None
         self._pause = QTimer(self)
         self._pause.setSingleShot(True)
         self._pause.setInterval(_PAUSE_MS)
@@ -77,13 +79,43 @@ class NormalizeWidget(Panel):
         self.closed.connect(self._end)
         self._change_layer(self.chooser.layer)
 
+    def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802 - Qt's name
+        """Show the preview, now that somebody looks."""
+        super().showEvent(event)
+        # Qt does not hide what lies behind another tab of a dock, but tells it so.
+        dock = _dock_of(self)
+        if dock is not None and dock is not self._dock:
+            dock.visibilityChanged.connect(self._see)
+            self._dock = dock
+        self._see(seen=True)
+
+    def hideEvent(self, event: QHideEvent | None) -> None:  # noqa: N802 - Qt's name
+        """Take the preview away."""
+        super().hideEvent(event)
+        if event is not None and not event.spontaneous():
+            self._see(seen=False)
+
+    def _see(self, seen: bool) -> None:  # noqa: FBT001 - a Qt slot
+        """Begin with the preview, or take it away, which would lie over the labels for no reason."""
+        self._seen = seen
+        if seen:
+            self._pause.start()
+            return
+        self._pause.stop()
+        if self._job is not None:
+            self._job.cancel()
+        self._remove_preview()
+
     def _build(self) -> None:
         self.chooser = LayerChooser(self.viewer, self._accepts, self)
         self.chooser.setToolTip("The image layer to try the settings on; it stays as it is.")
         title = QLabel("&Image")
         title.setBuddy(self.chooser)
         self.preview_box = QCheckBox("Show &preview as a layer")
-        self.preview_box.setToolTip("Show what the network will see as a layer that follows the settings.")
+        self.preview_box.setToolTip(
+            "<p>Show what the network will see as a layer that follows the settings, as long as this tab is "
+            "in front.</p>"
+        )
         self.preview_box.setChecked(recall("normalize").get("preview", True))
         self.preview_box.clicked.connect(self._switch_preview)
         self.hint = _wrapped(_PLANNED)
@@ -115,7 +147,7 @@ class NormalizeWidget(Panel):
     def _accepts(self, layer: Layer) -> bool:
         from napari.layers import Image as ImageLayer
 
-        return isinstance(layer, ImageLayer) and _MARK not in layer.metadata
+        return isinstance(layer, ImageLayer) and PASSING not in layer.metadata
 
     def _with_partner(self, name: str, value: Any) -> Mapping[str, Any]:
         """Center and width of the window are given together or not at all."""
@@ -166,6 +198,8 @@ class NormalizeWidget(Panel):
         layer, part, settings, dimensions, _ = self._wanted
         if self._job is not None:
             self._job.cancel()
+        if not self._seen:
+            return
         if layer is None:
             self._clear("Open an image to try the settings on.")
             return
@@ -188,6 +222,8 @@ class NormalizeWidget(Panel):
         )
 
     def _show(self, layer: Layer, settings: Preprocess, part: _Part, preview: api.Preview) -> None:
+        if layer not in self.viewer.layers:
+            return
         self.limits.setText(preview.describe(settings.normalize))
         markers = {}
         if settings.normalize.method != "none":
@@ -206,19 +242,18 @@ class NormalizeWidget(Panel):
             replace_data(self._preview, image)
         else:
             self._remove_preview()
-            self._preview = self._add(layer, image, f"{layer.name} (preview)", metadata={_MARK: True})
+            self._preview = self._add(layer, image, f"{layer.name} (preview)", metadata={PASSING: True})
             self._preview_of = kind
+            # What lies on the image, such as labels, lies on its preview too.
+            layers = self.viewer.layers
+            layers.move(layers.index(self._preview), layers.index(layer) + 1)
         if not image.is_rgb:
             low, high = preview.after.edges[[0, -1]]
             self._preview.contrast_limits = min(0.0, low), max(1.0, high)
 
     def _add(self, layer: Layer, image: Image, name: str, **options: Any) -> Layer:
-        """Add a layer, and leave active what was active."""
-        selection = self.viewer.layers.selection
-        active = selection.active
-        new = add_layer(self.viewer, image, name=name, like=layer, **options)
-        selection.active = active
-        return new
+        with selection_kept(self.viewer):
+            return add_layer(self.viewer, image, name=name, like=layer, **options)
 
     def _clear(self, sentence: str) -> None:
         """Show nothing, and say why."""
@@ -298,3 +333,10 @@ def _wrapped(text: str) -> QLabel:
     label.setWordWrap(True)
     label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
     return label
+
+
+def _dock_of(widget: QWidget | None) -> QDockWidget | None:
+    """The dock that a widget lies in, if any."""
+    while widget is not None and not isinstance(widget, QDockWidget):
+        widget = widget.parentWidget()
+    return widget

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["PredictWidget"]
 
 _LAYERS, _FOLDER = "layers", "folder"
+_HIDDEN = "The image {} itself is hidden: click on its eye in the layer list to see it."
 # Milliseconds without a move of the slider before the labels follow.
 _REST = 60
 
@@ -68,6 +69,11 @@ class PredictWidget(Panel):
             self.session.model = last
         else:
             self._show_model(self.session.model)
+
+    @property
+    def job(self) -> Job | None:
+        """The segmentation that runs now, to follow or cancel it."""
+        return self._job
 
     def segment(self) -> None:
         """Segment what is chosen: what the button and the key do."""
@@ -106,7 +112,9 @@ class PredictWidget(Panel):
 
         def tell(device: str) -> None:
             seconds = time.monotonic() - self._started
-            self.say(f"Segmented {names} in {seconds:.1f} s ({describe_device(device)}).")
+            done = f"Segmented {names} in {seconds:.1f} s ({describe_device(device)})."
+            hidden = next((target.layer.name for target in targets if not target.layer.visible), None)
+            self.say(done if hidden is None else f"{done} {_HIDDEN.format(hidden)}")
 
         self._results = []
         self._begin(work, f"Segmenting {names}", tell)

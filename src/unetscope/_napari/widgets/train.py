@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_error
-from qtpy.QtCore import QTimer
+from qtpy.QtCore import QTimer, Signal
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import (
     QCheckBox,
@@ -57,7 +57,14 @@ class TrainWidget(Panel):
     Parameters
     ----------
     viewer : napari.Viewer
+
+    Signals
+    -------
+    idle
+        Whatever was begun has ended, in whichever way; `status` says how.
     """
+
+    idle = Signal()
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__(viewer)
@@ -65,6 +72,7 @@ class TrainWidget(Panel):
         self._job: Job | None = None
         self._state = ""
         self._waits = False
+        self._sparse = False
         self.process = TrainingProcess(self)
         self.previews = PreviewLayers(viewer)
         self.data = DataPart(self.session, self.say)
@@ -175,8 +183,8 @@ class TrainWidget(Panel):
 
     def _show_run(self, folder: Path, recipe: Recipe) -> None:
         self.say("")
-        self._state, self._waits = "preparing", False
-        self.previews.remove()
+        self._state, self._waits, self._sparse = "preparing", False, recipe.target.sparse
+        self.previews.begin(recipe.target.kind)
         self.progress.begin(folder.name, recipe, self.stop)
         self.progress.setVisible(True)
         self._command.setText(command_line(folder))
@@ -197,6 +205,8 @@ class TrainWidget(Panel):
             if not self.busy:
                 self.run_folder.suggest()
             self._update_buttons()
+            if not self.busy:
+                self.idle.emit()
 
         job = self._job = start(
             work,
@@ -251,12 +261,14 @@ class TrainWidget(Panel):
         run = self.process.run
         if run is not None and outcome != "failed":
             history, model = self.progress.history, RunFolder(run).model_path
-            self.say(f"{describe_scores(_metrics(run), history)} {_NEXT if model.exists() else ''}".strip())
+            scores = describe_scores(_metrics(run), history, sparse=self._sparse)
+            self.say(f"{scores} {_NEXT if model.exists() else ''}".strip())
             if model.exists():
                 self.session.run = run
                 self.session.model = run
         self.run_folder.suggest()
         self._update_buttons()
+        self.idle.emit()
 
     def _fail(self, sentence: str) -> None:
         self.say(sentence)
