@@ -86,7 +86,9 @@ def heart(steps: Steps) -> None:
     metrics.layers_page.predicted.setCurrentText("SAMPLE-B prediction")
     metrics.layers_page.truth.setCurrentText("SAMPLE-B labels")
     metrics.layers_page.measure_button.click()
-    steps.wait(lambda: metrics.scores.report.n == 1)
+    steps.wait(lambda: metrics.scores.name == "layers")
+    # The colors of right and wrong lie over those of the prediction.
+    viewer.layers["SAMPLE-B prediction"].visible = False
     steps.look(lambda: metrics.table.choose(0))
     steps.picture("7-unseen")
 
@@ -111,6 +113,8 @@ def strokes(steps: Steps) -> None:
     steps.picture("9-strokes")
 
     steps.front("3 Train")
+    # Runs of layers go to the documents of whoever runs this, unless told otherwise.
+    steps.widgets[2].run_folder.path.setText("unetscope-runs/cells-1")
     steps.train(MINUTES["strokes"])
 
     steps.front("4 Predict")

@@ -17,14 +17,13 @@ HAS_SCREEN = os.environ.get("QT_QPA_PLATFORM", "") != "offscreen" and bool(
 
 
 @pytest.fixture(autouse=True)
-def _own_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _own_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither read nor write the settings of the person who runs the tests."""
     from napari import settings
 
     # napari reads NAPARI_CONFIG when it is imported, and that was long ago.
     monkeypatch.setattr(settings, "_SETTINGS", None)
     settings.get_settings(tmp_path / "napari" / "settings.yaml")
-    yield
 
 
 @pytest.fixture

@@ -1,14 +1,13 @@
-"""What holds for every widget: results on their layers whatever these are like, and no harm when things end."""
+"""What holds for every widget: results lie on their layers, and nobody is harmed when things end."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from napari.utils.notifications import notification_manager
 
 from unetscope import api
 from unetscope._napari import worker
@@ -22,7 +21,7 @@ from unetscope._napari.widgets.metrics import MetricsWidget
 from unetscope._napari.widgets.normalize import NormalizeWidget
 from unetscope._napari.widgets.predict import PredictWidget
 from unetscope._napari.widgets.train import TrainWidget
-from unetscope.io import Image, find_pairs
+from unetscope.io import Image, find_pairs, write_image
 from unetscope.model import Model
 from unetscope.network import UNet
 from unetscope.recipe import Recipe, change
@@ -72,12 +71,6 @@ def write_model(tmp_path: Path) -> Callable[..., Path]:
         return model.save(tmp_path / f"{channels}.safetensors")
 
     return write
-
-
-@pytest.fixture(autouse=True)
-def _quiet() -> Iterator[None]:
-    notification_manager.records.clear()
-    yield
 
 
 def add(viewer: Any, kind: str, *, labels: bool = False) -> Any:
@@ -138,6 +131,25 @@ def test_predictions_lie_on_their_layers(
     assert viewer_model.dims.ndisplay == KINDS[kind][2]
 
 
+def test_a_prediction_is_told_apart_from_a_mask_and_from_a_hidden_image(
+    viewer_model: Any, make: Any, write_model: Any, qtbot: Any
+) -> None:
+    layer = add(viewer_model, "plane")
+    layer.visible = False
+    mask = add(viewer_model, "plane", labels=True)
+    viewer_model.layers.selection = {layer}
+    widget = make(PredictWidget, viewer_model)
+    widget.session.model = write_model()
+    widget.segment()
+    idle(qtbot)
+    labels = named(viewer_model, " prediction")
+    for value in (1, 255):
+        assert not np.allclose(labels.get_color(value), mask.get_color(value), atol=0.2)
+    np.testing.assert_array_equal(labels.get_color(1), labels.get_color(255))
+    assert "plane itself is hidden" in widget.status.text()
+    assert not layer.visible
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_normalized_layers_lie_on_their_layers(kind: str, viewer_model: Any, make: Any, qtbot: Any) -> None:
     layer = add(viewer_model, kind)
@@ -171,8 +183,10 @@ def test_the_preview_of_a_training_lies_on_its_image(
     add(viewer_model, "series of volumes")
     viewer_model.dims.ndisplay = seen
     grid = [LENGTHS[axis] for axis in axes]
-    image = Image(np.random.default_rng(0).random(grid, np.float32), axes, (4.0, 0.5, 0.25)[-len(axes) :], units="mm")
-    path = api.write_image(tmp_path / "image.ome.tif", image)
+    image = Image(
+        np.random.default_rng(0).random(grid, np.float32), axes, (4.0, 0.5, 0.25)[-len(axes) :], units="mm"
+    )
+    path = write_image(tmp_path / "image.ome.tif", image)
     read = api.read(path)
     labels = read.with_data(np.ones(grid, np.uint8))
     previews = PreviewLayers(viewer_model)
@@ -252,6 +266,7 @@ def test_out_of_memory_is_said_and_nothing_is_lost(
     work: Callable[..., Any],
     fails: str,
     viewer_model: Any,
+    *,
     make: Any,
     write_model: Any,
     tmp_path: Path,
@@ -289,7 +304,10 @@ def test_a_layer_may_be_renamed_and_another_removed_meanwhile(
     kept.name = "heart of yesterday"
     viewer_model.layers.remove(gone)
     idle(qtbot)
-    assert [layer.name for layer in viewer_model.layers] == ["heart of yesterday", "heart of yesterday prediction"]
+    assert [layer.name for layer in viewer_model.layers] == [
+        "heart of yesterday",
+        "heart of yesterday prediction",
+    ]
     # And again: the labels are still known as those of the renamed image.
     kept.name = "heart"
     widget.segment()
@@ -329,7 +347,9 @@ def test_two_viewers_do_not_know_each_other(make: Any, write_model: Any, qtbot: 
     assert named(other, " prediction") is not None
 
 
-def test_a_viewer_may_be_closed_while_it_segments(viewer: Any, plugin: Any, write_model: Any, qtbot: Any) -> None:
+def test_a_viewer_may_be_closed_while_it_segments(
+    viewer: Any, plugin: Any, write_model: Any, qtbot: Any
+) -> None:
     add(viewer, "series of volumes")
     _, widget = viewer.window.add_plugin_dock_widget("unetscope", "4 Predict")
     widget.session.model = write_model()

@@ -440,6 +440,19 @@ def test_layers_come_and_go_in_the_choosers(widget: MetricsWidget, viewer_model:
     assert "as prediction and as truth" in widget.status.text()
 
 
+def test_a_new_prediction_is_what_is_measured_next(widget: MetricsWidget, viewer_model: Any) -> None:
+    from unetscope._napari.predicted import KEY
+
+    page = widget.layers_page
+    for name in ("a labels", "b labels"):
+        labels_layer(viewer_model, np.ones((4, 4), int), name)
+    viewer_model.add_image(np.ones((4, 4)), name="b")
+    page.predicted.setCurrentText("a labels")
+    viewer_model.add_labels(np.ones((4, 4), int), name="b prediction", metadata={KEY: {"image": "b"}})
+    assert page.predicted.currentText() == "b prediction"
+    assert page.truth.currentText() == "b labels"
+
+
 def test_what_masks_hold_decides_the_scores(viewer_model: Any) -> None:
     truth = labels_layer(viewer_model, np.array([[0, 1, 2, 2, 0, 0]]), "truth")
     predicted = labels_layer(viewer_model, np.array([[7, 7, 9, 9, 9, 0]]), "result")

@@ -126,7 +126,7 @@ def check_examples(
         division = rehearse(examples, recipe, progress=progress)
     except (InputError, RecipeError) as error:
         return Check((str(error),), plan=plan)
-    advice = (*_on_masks(examples, recipe), *_on_split(examples, division))
+    advice = (*_on_masks(examples, recipe), *_on_split(examples, division, recipe))
     return Check((), advice, plan, len(division.training), len(division.validation), len(division.test))
 
 
@@ -156,8 +156,9 @@ def _on_masks(examples: Sequence[Example], recipe: Recipe) -> Iterator[str]:
         )
 
 
-def _on_split(examples: Sequence[Example], division: Division) -> Iterator[str]:
-    if not division.validation:
+def _on_split(examples: Sequence[Example], division: Division, recipe: Recipe) -> Iterator[str]:
+    # Strokes say little about which epoch is the best, so that nothing is lost then.
+    if not division.validation and not recipe.target.sparse:
         yield "No image validates, so the last epoch is kept and not the best one."
     patients = [
         {examples[i].image.source.group for i in positions} - {None}

@@ -95,6 +95,11 @@ class Fingerprint:
     numbered: bool
     validating: int = 0
 
+    def of_slices(self) -> Fingerprint:
+        """The same facts about the slices of volumes."""
+        along = ("smallest", "largest", "median", "spacing", "reach")
+        return dataclasses.replace(self, **{name: getattr(self, name)[-2:] for name in along})
+
 
 def take_fingerprint(
     pairs: Iterable[tuple[_Grid, _Grid]], *, groups: int, validating: int = 0

@@ -27,6 +27,10 @@ __all__ = ["Plan", "plan_recipe"]
 
 _PATCH_2D = 192
 _PATCH_3D = 64
+# Volumes with fewer slices, or slices that lie further apart than this many pixels, are taken as planes:
+# halving them along such an axis leaves next to nothing.
+_FEWEST_SLICES = 16
+_THICKEST_SLICES = 3.0
 # The network sees this much more than the space that objects take up in the training masks.
 _CROP_MARGIN = 1.5
 # If more object pixels than this lie beyond the usual percentiles, clipping would make them all equal.
@@ -79,6 +83,8 @@ def plan_recipe(
     given = target or Target()
     _check(facts, given, minutes)
     reasons: list[str] = []
+    if _is_stack_of_planes(facts, reasons):
+        facts = facts.of_slices()
     dimensions = len(facts.median)
     target = _target(facts, given, reasons)
     crop = None if given.sparse else _crop(facts, reasons)
@@ -111,12 +117,24 @@ def plan_recipe(
         training=Training(
             epochs=None, minutes=minutes, batch_size=batch, patch=patch, samples=samples, averaging=0.99
         ),
-        split=Split(validation=0.2 if facts.images > 1 and facts.groups > 1 else 0.0),
+        split=Split(validation=_validation(facts, given)),
         prediction=_prediction(target, reasons),
     )
     reasons.append(_split_reason(facts, recipe))
     reasons.append(f"The learning rate rises and falls once over the {minutes:g} minutes of the budget.")
     return Plan(recipe, tuple(reasons))
+
+
+def _is_stack_of_planes(facts: Fingerprint, reasons: list[str]) -> bool:
+    """Whether volumes are better taken slice by slice: neighbors far apart, or few, have little to tell."""
+    if len(facts.median) == 2:
+        return False
+    few, thickness = facts.smallest[0], facts.spacing[0] / min(facts.spacing[1:])
+    if few >= _FEWEST_SLICES and thickness <= _THICKEST_SLICES:
+        return False
+    why = f"lie {thickness:.2g} pixels apart" if thickness > _THICKEST_SLICES else f"are only {few}"
+    reasons.append(f"The slices {why}, so the network takes them one by one, in 2 dimensions.")
+    return True
 
 
 def _check(facts: Fingerprint, given: Target, minutes: float) -> None:
@@ -264,11 +282,22 @@ def _prediction(target: Target, reasons: list[str]) -> Prediction:
     return Prediction(threshold=0.5)
 
 
+def _validation(facts: Fingerprint, given: Target) -> float:
+    # Strokes lie in easy places. Their Dice is near 1 before a network knows where objects end, so that the
+    # epoch with the best one is an early one.
+    return 0.0 if given.sparse or min(facts.images, facts.groups) < 2 else 0.2
+
+
 def _split_reason(facts: Fingerprint, recipe: Recipe) -> str:
     if facts.validating:
         return (
             f"The {facts.validating} images that are given to validate do so, and the epoch with the best "
             "validation Dice is kept."
+        )
+    if recipe.target.sparse:
+        return (
+            "All images train, and the last epoch is kept: strokes lie in easy places, and do not tell which "
+            "epoch is the best."
         )
     if recipe.split.validation == 0:
         return "There is nothing to validate on: one image, or one group. The last epoch is kept."

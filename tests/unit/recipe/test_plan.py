@@ -210,6 +210,25 @@ def test_a_crop_of_a_volume_is_no_larger_than_a_patch(reach, crop):
 
 
 @pytest.mark.parametrize(
+    ("slices", "spacing", "dimensions", "words"),
+    [
+        (8, (1, 1, 1), 2, "The slices are only 8,"),
+        (15, (1, 1, 1), 2, "The slices are only 15,"),
+        (16, (1, 1, 1), 3, ""),
+        (40, (5.8, 2, 2), 3, ""),
+        (40, (8, 2, 2), 2, "The slices lie 4 pixels apart,"),
+    ],
+)
+def test_thick_or_few_slices_are_taken_one_by_one(slices, spacing, dimensions, words):
+    volumes = dataclasses.replace(grid(slices, 128, 128), spacing=spacing)
+    plan = plan_recipe(volumes, device="cpu", minutes=5)
+    assert plan.recipe.network.dimensions == dimensions
+    assert len(plan.recipe.training.patch or (0,) * dimensions) == dimensions
+    assert "Z" in plan.recipe.augmentation.flip or dimensions == 2
+    assert plan.reasons[0].startswith(words)
+
+
+@pytest.mark.parametrize(
     ("side", "depth"), [(8, 1), (16, 1), (31, 1), (32, 2), (64, 3), (128, 4), (160, 4), (192, 4)]
 )
 def test_the_depth_leaves_at_least_8_pixels(side, depth):
@@ -296,6 +315,9 @@ def test_the_plan_for_strokes(labels, kind, values, shown):
     # Strokes in the middle of objects would tune it until objects are too large.
     assert plan.recipe.prediction.threshold == (0.5 if kind == "binary" else "auto")
     assert any("threshold" in reason for reason in plan.reasons) is (kind == "binary")
+    # Nor do they show which epoch is the best.
+    assert plan.recipe.split.validation == 0
+    assert any(reason.startswith("All images train, and the last epoch is kept") for reason in plan.reasons)
 
 
 @pytest.mark.parametrize(

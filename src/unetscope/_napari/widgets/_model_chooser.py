@@ -166,8 +166,13 @@ def describe_card(card: ModelCard) -> str:
     scores = provenance.get("scores") or {}
     trained = f"Trained on {provenance.get('training images', 'an unknown number of')} images"
     if scores.get("validation dice") is not None:
-        others = provenance.get("validation images", "")
-        trained += f"; Dice {scores['validation dice']:.3f} on {others} others (validation)"
+        number = provenance.get("validation images", 0)
+        others = "1 validation image" if number == 1 else f"{number} validation images"
+        trained += f"; Dice {scores['validation dice']:.3f} on {others}"
+        fixed = card.recipe.prediction.threshold
+        if card.recipe.target.kind != "multiclass":
+            # Not that of Metrics, where the threshold is the tuned one.
+            trained += f" at threshold {0.5 if fixed == 'auto' else fixed:g}"
     written = f"{datetime.fromtimestamp(card.path.stat().st_mtime).astimezone():%Y-%m-%d}"
     if "unetscope" in provenance:
         written += f" by UNetScope {provenance['unetscope']}"

@@ -178,6 +178,13 @@ class LayersPage(Page):
     def _follow(self, event: Any) -> None:
         if event.type in ("inserted", "removed", "reordered", "name"):
             self.refresh()
+        # Who has just segmented an image wants to know how good that is.
+        if event.type == "inserted" and KEY in event.value.metadata:
+            places = range(self.predicted.count())
+            self.predicted.setCurrentIndex(
+                next((i for i in places if self.predicted.itemData(i) == event.value), -1)
+            )
+            self._suggest_truth()
 
     def _suggest_truth(self) -> None:
         """Choose the labels that belong to the image of the prediction, if it is clear which do."""

@@ -38,7 +38,9 @@ SPLIT_FOLDERS = {"train", "training", "val", "valid", "validation", "test", "tes
 Key = tuple[str, str]
 """What of a name must agree, and that part of it."""
 
-_MASK_SUFFIX = re.compile(r"[_-]((cp_)?masks?|labels?|seg|segmentation|gt|truth|annotation|manual1|1stho|2ndho)$")
+_MASK_SUFFIX = re.compile(
+    r"[_-]((cp_)?masks?|labels?|seg|segmentation|gt|truth|annotation|manual1|1stho|2ndho)$"
+)
 _IMAGE_SUFFIX = re.compile(r"[_-](img|image)$")
 _CHANNEL = re.compile(r"_\d{4}$")
 # A word counts as such before a separator, a number or the end: `seg_01`, `seg01`, `seg`, not `segment`.
