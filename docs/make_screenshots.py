@@ -201,7 +201,7 @@ class Steps:
         if picture:
             self.picture(picture)
         self.wait(lambda: ended)
-        print(f"{len(epochs)} epochs: {train.status.text()}")  # noqa: T201
+        print(f"{len(epochs)} epochs: {train.status.text()}")
 
     def segment(self, name: str) -> None:
         """Show only a layer, and segment it."""
@@ -235,7 +235,7 @@ class Steps:
         path = PICTURES / f"{name}.png"
         # All colors, for those of the legends count.
         Picture.fromarray(pixels[..., :3]).save(path, optimize=True)
-        print(f"{path.name}: {pixels.shape[1]} × {pixels.shape[0]}, {path.stat().st_size // 1000} kB")  # noqa: T201
+        print(f"{path.name}: {pixels.shape[1]} × {pixels.shape[0]}, {path.stat().st_size // 1000} kB")
 
     def light(self, name: str) -> None:
         """A picture in the light theme."""

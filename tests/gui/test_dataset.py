@@ -265,6 +265,7 @@ def test_what_the_table_trains_is_what_was_checked(tmp_path: Path) -> None:
         (["cells"], ["Labels"], ["Labels"]),
         (["a", "b"], ["Labels"], [None, None]),
         (["a", "b"], ["a", "Labels"], ["a", "Labels"]),
+        (["a", "b"], ["b truth", "a [1]"], ["a [1]", "b truth"]),
         (["a"], ["x", "y"], [None]),
         (["img1", "img2"], [], [None, None]),
     ],

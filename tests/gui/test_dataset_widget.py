@@ -14,11 +14,12 @@ from qtpy.QtCore import QMimeData, QPoint, QPointF, Qt, QTimer, QUrl
 from qtpy.QtGui import QDropEvent
 from qtpy.QtWidgets import QComboBox, QFileDialog, QLineEdit, QStyledItemDelegate
 
+from unetscope._napari.layers import add_layer
 from unetscope._napari.session import Session
 from unetscope._napari.settings import recall
 from unetscope._napari.widgets._dataset_model import Column
 from unetscope._napari.widgets.dataset import DatasetWidget
-from unetscope.io import find_pairs
+from unetscope.io import Image, find_pairs
 
 SAMPLES = Path(__file__).resolve().parents[2] / "sample_data"
 HEART = SAMPLES / "heart" / "training"
@@ -298,6 +299,20 @@ def test_strokes_are_said_plainly_and_set_in_the_recipe(
     widget.masks.strokes.click()
     assert recall("dataset")["strokes"] is True
     assert make().masks.strokes.isChecked()
+
+
+def test_layers_that_come_by_themselves_do_not_cost_the_plan(qtbot: Any, widget: DatasetWidget) -> None:
+    for name in "ab":
+        add_pair(widget.viewer, name)
+    widget.use_layers()
+    wait(qtbot, widget)
+    dataset = widget.session.dataset
+    add_layer(widget.viewer, Image(np.zeros((20, 30)), "YX"), name="prediction")
+    wait(qtbot, widget)
+    assert widget.session.dataset is dataset
+    widget.viewer.layers["a"].name = "another"
+    wait(qtbot, widget)
+    assert [entry.name for entry in widget.session.dataset.entries] == ["another", "b"]
 
 
 def test_masks_that_look_like_strokes_are_pointed_out(qtbot: Any, widget: DatasetWidget) -> None:

@@ -538,7 +538,7 @@ def test_an_image_is_needed(model: Callable[..., Path], widget: PredictWidget) -
 def test_the_card_says_what_the_model_is(model: Callable[..., Path], widget: PredictWidget) -> None:
     widget.session.model = model(values=(0, 255))
     about = widget.chooser.about.text()
-    for words in ("label 255", "Trained on 8 images; Dice 0.910 on 2 validation images at", "slice by slice (2D)", "0.1"):
+    for words in ("label 255", "Dice 0.910 on 2 validation images at", "slice by slice (2D)", "0.1"):
         assert words in about
 
 

@@ -428,6 +428,13 @@ def labels(values: list[list[int]], spacing: tuple[float, float] = (1.0, 1.0)) -
     return Image(np.array(values), "YX", spacing=spacing, units="mm", source=Source(path=Path("a.png")))
 
 
+def test_a_prediction_of_one_value_is_matched_part_by_part():
+    truth, predicted = labels([[1, 1, 0, 2, 2, 0, 3]]), labels([[2, 2, 0, 2, 2, 0, 0]])
+    (score,) = api.evaluate([predicted], [truth], target=Target(kind="instances")).scores
+    assert score.objects is not None
+    assert (score.objects.tp, score.objects.fp, score.objects.fn) == (2, 0, 1)
+
+
 def test_objects_are_compared_as_foreground() -> None:
     truth = labels([[1, 1, 0, 2], [1, 1, 0, 2]])
     predicted = labels([[7, 7, 0, 7], [7, 0, 0, 7]])

@@ -60,7 +60,7 @@ if __name__ == "__main__":
     yield_to_others()
     end_with_parent(Path(sys.argv[1]))
     code = main(sys.argv[2:])
-    # All is written. To take torch apart can last as long as an epoch on a busy machine, and the viewer waits.
+    # All is written. Taking torch apart can last as long as an epoch on a busy machine, and the viewer waits.
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)

@@ -305,6 +305,11 @@ class _RunCurves:
         x = self.places(against)
         for (quantity, role), line in self._lines.items():
             y = _column(self.records, f"{role}_{quantity}")
+            # Without images to validate on there is nothing to draw, and no extent of it.
+            known = bool(np.isfinite(y).any())
+            line.setVisible(known)
+            if not known:
+                continue
             # A line through a single point would be invisible.
             line.setSymbol("o" if len(y) == 1 else None)
             line.setSymbolSize(6)

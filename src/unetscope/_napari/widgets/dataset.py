@@ -70,6 +70,7 @@ class DatasetWidget(Panel):
         self.check_button, self.save_button = QPushButton("C&heck"), QPushButton("Save &table…")
         self._layers = PairLayers(viewer)
         self._wanted: dict[Layer, Layer | None] = {}
+        self._layers_seen: list[Any] = []
         self._whole = Dataset()
         self._timer = QTimer(self, singleShot=True)
         self._lay_out()
@@ -102,6 +103,7 @@ class DatasetWidget(Panel):
         self.source.show_kind(LAYERS)
         remember(_SETTINGS, {"from": LAYERS})
         pairs, alone = match_layers(self.viewer.layers, self._wanted)
+        self._layers_seen = self._layers_now()
         entries = (Entry(image.name, image, labels, "", reason=reason) for image, labels, reason in pairs)
         without = (
             Alone(image.name, image, "choose its labels in the column Mask, or paint them") for image in alone
@@ -291,7 +293,15 @@ class DatasetWidget(Panel):
             if not isinstance(entry.mask, Path) and not all(entry.painted or [False]):
                 entry.mask.events.paint.connect(self._painted)
 
+    def _layers_now(self) -> list[Any]:
+        """What of the viewer's layers is shown, to see whether anything is new."""
+        pairs, alone = match_layers(self.viewer.layers, self._wanted)
+        offered = labels_layers(self.viewer.layers)
+        names = [layer.name for layer in (*(image for image, *_ in pairs), *alone, *offered)]
+        return [pairs, alone, offered, names]
+
     def _painted(self, _: Any = None) -> None:
+        self._layers_seen = []
         self._timer.start(_MS_AFTER_PAINT)
 
     def _layers_changed(self, _: Any = None) -> None:
@@ -303,7 +313,9 @@ class DatasetWidget(Panel):
             self._layers_changed()
             return
         if self.source.uses_layers:
-            self.use_layers()
+            # Layers that come and go by themselves are no reason to forget the plan.
+            if self._layers_now() != self._layers_seen:
+                self.use_layers()
             return
         dataset = self.model.dataset
         if dataset.labels:
