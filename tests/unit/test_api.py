@@ -301,6 +301,7 @@ def test_strokes_are_planned_trained_and_predicted(tiny: dict[str, int], tmp_pat
     planned = api.plan(painted(), settings=settings)
     assert planned.reasons[0].startswith("Sparse annotation: 7.4 % of the pixels are labeled.")
     more = tiny | {"training.epochs": 60, "training.samples": 8, "optimizer.learning_rate": 0.01}
+    more["split.validation"] = 0.2
     run = api.train(painted(), tmp_path / "run", settings=more | settings, device="cpu")
     assert run.recipe.target == planned.recipe.target == Target(**STROKES)
     model = api.load_model(run.path, device="cpu")
@@ -428,7 +429,7 @@ def labels(values: list[list[int]], spacing: tuple[float, float] = (1.0, 1.0)) -
     return Image(np.array(values), "YX", spacing=spacing, units="mm", source=Source(path=Path("a.png")))
 
 
-def test_a_prediction_of_one_value_is_matched_part_by_part():
+def test_a_prediction_of_one_value_is_matched_part_by_part() -> None:
     truth, predicted = labels([[1, 1, 0, 2, 2, 0, 3]]), labels([[2, 2, 0, 2, 2, 0, 0]])
     (score,) = api.evaluate([predicted], [truth], target=Target(kind="instances")).scores
     assert score.objects is not None
