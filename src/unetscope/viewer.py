@@ -14,6 +14,6 @@ what is to be trained on is added with napari's own ``viewer.add_image`` and ``v
 from __future__ import annotations
 
 from unetscope._napari.app import open_viewer
-from unetscope._napari.layers import add_layer, image_of, replace_data
+from unetscope._napari.layers.layer import add_layer, image_of, replace_data
 
 __all__ = ["add_layer", "image_of", "open_viewer", "replace_data"]

@@ -50,7 +50,7 @@ def _nothing_left(qapp: Any) -> Iterator[None]:
 
     before = set(QApplication.topLevelWidgets())
     yield
-    from unetscope._napari import worker
+    from unetscope._napari.jobs import worker
 
     still = [job.title for job in worker._RUNNING]
     left = [w for w in QApplication.topLevelWidgets() if w not in before and w.isVisible()]

@@ -10,17 +10,17 @@ import numpy as np
 import pytest
 
 from unetscope import api
-from unetscope._napari import worker
-from unetscope._napari.case_layers import CaseLayers
-from unetscope._napari.dataset import Dataset
-from unetscope._napari.scores import LayerPair, LayerScores
+from unetscope._napari.dataset.dataset import Dataset
+from unetscope._napari.dataset.widget import DatasetWidget
+from unetscope._napari.jobs import worker
+from unetscope._napari.metrics.layers import CaseLayers
+from unetscope._napari.metrics.scores import LayerPair, LayerScores
+from unetscope._napari.metrics.widget import MetricsWidget
+from unetscope._napari.normalize.widget import NormalizeWidget
+from unetscope._napari.predict.widget import PredictWidget
 from unetscope._napari.session import Session
-from unetscope._napari.widgets._train_preview import PreviewLayers
-from unetscope._napari.widgets.dataset import DatasetWidget
-from unetscope._napari.widgets.metrics import MetricsWidget
-from unetscope._napari.widgets.normalize import NormalizeWidget
-from unetscope._napari.widgets.predict import PredictWidget
-from unetscope._napari.widgets.train import TrainWidget
+from unetscope._napari.train.preview import PreviewLayers
+from unetscope._napari.train.widget import TrainWidget
 from unetscope.io import Image, find_pairs, write_image
 from unetscope.model import Model
 from unetscope.network import UNet
@@ -255,7 +255,7 @@ def heart() -> Dataset:
 @pytest.mark.parametrize(
     ("work", "fails"),
     [
-        (check, "unetscope._napari.dataset.Dataset.check"),
+        (check, "unetscope._napari.dataset.dataset.Dataset.check"),
         (preview, "unetscope.api.preview"),
         (plan, "unetscope.api.plan_examples"),
         (predict, "unetscope.api.predict"),

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from napari.layers import Image, Labels
 
-from unetscope._napari.dataset import STROKES, Dataset, Entry
-from unetscope._napari.suggest import suggest_labels
+from unetscope._napari.dataset.dataset import STROKES, Dataset, Entry
+from unetscope._napari.dataset.suggest import suggest_labels
 from unetscope.api import plan
 from unetscope.errors import InputError
 from unetscope.io import find_pairs, read

@@ -14,11 +14,11 @@ from qtpy.QtCore import QMimeData, QPoint, QPointF, Qt, QTimer, QUrl
 from qtpy.QtGui import QDropEvent
 from qtpy.QtWidgets import QComboBox, QFileDialog, QLineEdit, QStyledItemDelegate
 
-from unetscope._napari.layers import add_layer
+from unetscope._napari.dataset.model import Column
+from unetscope._napari.dataset.widget import DatasetWidget
+from unetscope._napari.layers.layer import add_layer
 from unetscope._napari.session import Session
 from unetscope._napari.settings import recall
-from unetscope._napari.widgets._dataset_model import Column
-from unetscope._napari.widgets.dataset import DatasetWidget
 from unetscope.io import Image, find_pairs
 
 SAMPLES = Path(__file__).resolve().parents[2] / "sample_data"
@@ -525,7 +525,7 @@ def test_importing_the_widget_imports_no_torch() -> None:
     import sys
 
     code = (
-        "import sys, unetscope._napari.widgets.dataset;"
+        "import sys, unetscope._napari.dataset.widget;"
         "print([m for m in ('torch', 'matplotlib') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -8,9 +8,9 @@ from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtGui import QWheelEvent
 from qtpy.QtWidgets import QApplication, QComboBox, QDoubleSpinBox, QLineEdit
 
+from unetscope._napari.parts.fields import RecipeField, fields, sections, value_of
+from unetscope._napari.parts.form import FormBinding, RecipeForm
 from unetscope._napari.session import Session
-from unetscope._napari.widgets._fields import RecipeField, fields, sections, value_of
-from unetscope._napari.widgets._form import FormBinding, RecipeForm
 from unetscope.recipe import Recipe, change, recipe_keys
 from unetscope.recipe.presets import PRESETS, preset
 

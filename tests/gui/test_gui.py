@@ -12,7 +12,7 @@ from qtpy.QtTest import QTest
 
 from unetscope._napari import app
 from unetscope._napari.commands import offer
-from unetscope._napari.layers import is_ours
+from unetscope._napari.layers.layer import is_ours
 from unetscope._napari.session import Session
 from unetscope.samples import sample_folder
 

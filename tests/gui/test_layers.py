@@ -18,8 +18,8 @@ from napari.layers import Image as ImageLayer
 from napari.layers import Labels, Points
 from napari.utils._proxies import PublicOnlyProxy
 
-from unetscope._napari.layers import add_layer, image_of, is_ours, layer_data, replace_data
-from unetscope._napari.place import axes_of, shape_of
+from unetscope._napari.layers.layer import add_layer, image_of, is_ours, layer_data, replace_data
+from unetscope._napari.layers.place import axes_of, shape_of
 from unetscope.errors import InputError
 from unetscope.io import Image, Source
 

@@ -10,16 +10,16 @@ import pytest
 from qtpy.QtCore import Qt
 
 from unetscope import api
-from unetscope._napari import scores as scores_module
-from unetscope._napari.case_layers import CaseLayers
 from unetscope._napari.commands import next_image, previous_image, toggle_overlay
-from unetscope._napari.layers import add_layer
-from unetscope._napari.predicted import KEY
-from unetscope._napari.scores import Case, FolderScores, LayerPair, LayerScores, RunScores
+from unetscope._napari.layers.layer import add_layer
+from unetscope._napari.metrics import scores as scores_module
+from unetscope._napari.metrics.layers import CaseLayers
+from unetscope._napari.metrics.scores import Case, FolderScores, LayerPair, LayerScores, RunScores
+from unetscope._napari.metrics.sources import MaskMeaning
+from unetscope._napari.metrics.table import ScoreTable
+from unetscope._napari.metrics.widget import MetricsWidget
+from unetscope._napari.predict.predicted import KEY
 from unetscope._napari.session import Session
-from unetscope._napari.widgets._score_sources import MaskMeaning
-from unetscope._napari.widgets._score_table import ScoreTable
-from unetscope._napari.widgets.metrics import MetricsWidget
 from unetscope.errors import InputError
 from unetscope.evaluation import Report, score_image
 from unetscope.evaluation.report import show_value
@@ -441,7 +441,7 @@ def test_layers_come_and_go_in_the_choosers(widget: MetricsWidget, viewer_model:
 
 
 def test_a_new_prediction_is_what_is_measured_next(widget: MetricsWidget, viewer_model: Any) -> None:
-    from unetscope._napari.predicted import KEY
+    from unetscope._napari.predict.predicted import KEY
 
     page = widget.layers_page
     for name in ("a labels", "b labels"):

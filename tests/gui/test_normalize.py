@@ -11,9 +11,9 @@ import pytest
 from qtpy.QtWidgets import QLabel, QTabWidget
 
 from unetscope import api
-from unetscope._napari.layers import add_layer, image_of
-from unetscope._napari.widgets import normalize
-from unetscope._napari.widgets.normalize import NormalizeWidget
+from unetscope._napari.layers.layer import add_layer, image_of
+from unetscope._napari.normalize import widget as normalize
+from unetscope._napari.normalize.widget import NormalizeWidget
 from unetscope.io import Image
 from unetscope.recipe.recipe import Preprocess
 
@@ -45,7 +45,7 @@ def wait_for_preview(qtbot: Any, viewer: Any, shape: tuple[int, ...]) -> Any:
 
 def test_importing_the_widget_loads_no_heavy_library() -> None:
     code = (
-        "import sys, unetscope._napari.widgets.normalize; "
+        "import sys, unetscope._napari.normalize.widget; "
         "print([name for name in ('torch', 'matplotlib.pyplot') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -11,7 +11,7 @@ from PIL import Image
 from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtGui import QPalette, QWheelEvent
 
-from unetscope._napari.widgets._plots import BarPlot, CurvePlot, HistogramPlot
+from unetscope._napari.parts.plots import BarPlot, CurvePlot, HistogramPlot
 from unetscope.errors import OutputError
 
 
@@ -177,7 +177,7 @@ def test_plots_follow_the_theme(viewer: Any, qtbot: Any) -> None:
 
 def test_opening_the_widget_loads_neither_torch_nor_matplotlib() -> None:
     code = (
-        "import sys, unetscope._napari.widgets.train as _; "
+        "import sys, unetscope._napari.train.widget as _; "
         "print([name for name in ('torch', 'matplotlib') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -21,9 +21,9 @@ from qtpy.QtWidgets import QApplication, QSlider
 from unetscope import api
 from unetscope._napari import settings
 from unetscope._napari.commands import segment
-from unetscope._napari.predicted import KEY
+from unetscope._napari.predict.predicted import KEY
+from unetscope._napari.predict.widget import PredictWidget
 from unetscope._napari.session import Session
-from unetscope._napari.widgets.predict import PredictWidget
 from unetscope.inference import Labeling
 from unetscope.io import write_mask
 from unetscope.io.image import Image
@@ -631,7 +631,7 @@ def test_a_folder_must_be_chosen(model: Callable[..., Path], widget: PredictWidg
 
 
 def test_opening_the_widget_loads_neither_torch_nor_matplotlib() -> None:
-    code = "import sys, unetscope._napari.widgets.predict; print({'torch', 'matplotlib'} & set(sys.modules))"
+    code = "import sys, unetscope._napari.predict.widget; print({'torch', 'matplotlib'} & set(sys.modules))"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "set()"
 

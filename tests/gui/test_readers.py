@@ -14,10 +14,10 @@ from napari.utils import notifications
 from PIL import Image as Pillow
 from pydicom.data import get_testdata_file
 
-from unetscope._napari import readers
-from unetscope._napari.layers import image_of
-from unetscope._napari.opening import Opened
-from unetscope._napari.readers import read_dicom, read_file, read_folder
+from unetscope._napari.files import readers
+from unetscope._napari.files.opening import Opened
+from unetscope._napari.files.readers import read_dicom, read_file, read_folder
+from unetscope._napari.layers.layer import image_of
 from unetscope.errors import InputError, ReadError
 from unetscope.io import Image, Source, read, write_mask
 from unetscope.samples import sample_folder

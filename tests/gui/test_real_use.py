@@ -13,7 +13,7 @@ from qtpy.QtCore import QMimeData, QPointF, Qt, QUrl
 from qtpy.QtGui import QDropEvent
 from qtpy.QtTest import QTest
 
-from unetscope._napari import worker
+from unetscope._napari.jobs import worker
 from unetscope.folders import predict_files
 from unetscope.io import find_series, read_mask
 from unetscope.model import Model

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from unetscope import api
-from unetscope._napari.widgets.train import TrainWidget
+from unetscope._napari.train.widget import TrainWidget
 from unetscope.cli.app import run as run_command
 from unetscope.samples import sample_folder
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from unetscope._napari.layers import image_of
+from unetscope._napari.layers.layer import image_of
 from unetscope.samples import SAMPLES
 
 AXES = {"heart": "TZYX", "fundus": "TCYX", "xray": "TYX", "cells": "TYX"}

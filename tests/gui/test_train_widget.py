@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 from qtpy.QtCore import QObject, Signal
 
-from unetscope._napari import runs, settings
-from unetscope._napari.dataset import STROKES, Dataset
+from unetscope._napari import settings
+from unetscope._napari.dataset.dataset import STROKES, Dataset
 from unetscope._napari.session import Session
-from unetscope._napari.widgets import train
-from unetscope._napari.widgets.train import TrainWidget
+from unetscope._napari.train import runs
+from unetscope._napari.train import widget as train
+from unetscope._napari.train.widget import TrainWidget
 from unetscope.errors import TrainingError
 from unetscope.io import Image, find_pairs
 from unetscope.io.image import Source

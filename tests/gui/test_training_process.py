@@ -14,7 +14,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from unetscope._napari.training import TrainingProcess
+from unetscope._napari.train.process import TrainingProcess
 from unetscope.api import load_model
 from unetscope.errors import ModelError, TrainingError
 from unetscope.io import find_pairs

@@ -14,8 +14,8 @@ from napari.utils.progress import progress
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QApplication, QPushButton, QWidget
 
-from unetscope._napari import worker
-from unetscope._napari.worker import Job, cancel_all, start, time_left
+from unetscope._napari.jobs import worker
+from unetscope._napari.jobs.worker import Job, cancel_all, start, time_left
 from unetscope.errors import InputError
 
 
@@ -245,7 +245,7 @@ def test_the_program_may_end_while_a_job_works() -> None:
 import time
 from qtpy.QtWidgets import QApplication
 app = QApplication([])
-from unetscope._napari.worker import start
+from unetscope._napari.jobs.worker import start
 def work(job):
     while True:
         job.step()

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from unetscope._napari import writers
-from unetscope._napari.layers import add_layer, image_of, layer_data
+from unetscope._napari.files import writers
+from unetscope._napari.layers.layer import add_layer, image_of, layer_data
 from unetscope.errors import OutputError
 from unetscope.io import Image, Source, read, read_mask
 from unetscope.samples import sample_folder

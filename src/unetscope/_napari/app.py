@@ -12,7 +12,7 @@ from napari.layers import Labels, Layer
 from napari.utils.notifications import show_error
 from npe2 import PluginManager
 
-from unetscope._napari.readers import read_dicom, read_file, read_folder
+from unetscope._napari.files.readers import read_dicom, read_file, read_folder
 from unetscope.errors import InputError, ReadError, UNetScopeError
 from unetscope.samples import sample_folder
 

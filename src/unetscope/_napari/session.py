@@ -17,7 +17,7 @@ from unetscope.recipe.recipe import Training
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
-    from unetscope._napari.dataset import Dataset
+    from unetscope._napari.dataset.dataset import Dataset
     from unetscope.recipe.plan import Plan
 
 __all__ = ["Session"]

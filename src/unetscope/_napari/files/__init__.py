@@ -1,0 +1,1 @@
+"""Files ↔ layers: what napari's menus open and save."""

@@ -1,0 +1,1 @@
+"""Work off the GUI thread: with progress, a cancel that works, and no error that gets lost."""

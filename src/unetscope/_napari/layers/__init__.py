@@ -1,0 +1,1 @@
+"""Layer ↔ `Image`, and where a result lies."""

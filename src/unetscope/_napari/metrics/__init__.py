@@ -1,0 +1,1 @@
+"""Step 5: how good predictions are, and where not."""

@@ -1,0 +1,1 @@
+"""What widgets are made of: the panel, the recipe's form, plots and small controls."""

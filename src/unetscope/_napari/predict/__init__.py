@@ -1,0 +1,1 @@
+"""Step 4: layers and folders segmented with a model."""
