@@ -68,7 +68,7 @@ def demo(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run all tests, about three minutes; those of the viewer on a screen in memory."""
+    """Run all tests, about six minutes; those of the viewer on a screen in memory."""
     install(session, "test")
     # Two threads of torch in each of two workers fight for two cores.
     env = {"OMP_NUM_THREADS": "1"}

@@ -194,7 +194,7 @@ def test_the_preview_of_a_training_lies_on_its_image(
     for epoch in (1, 2):
         previews.show(Preview("image", epoch, labels))
         idle(qtbot)
-    below, above = named(viewer_model, "validation: image"), named(viewer_model, "(epoch 2)")
+    below, above = named(viewer_model, "watched: image"), named(viewer_model, "(epoch 2)")
     np.testing.assert_allclose(above.extent.world, below.extent.world)
     np.testing.assert_allclose(above.scale, (4.0, 0.5, 0.25)[-len(axes) :], rtol=1e-5)
     assert viewer_model.dims.ndisplay == seen

@@ -42,10 +42,10 @@ def docked_first(viewer: Any) -> Any:
 
 
 def test_paths_are_opened_and_what_cannot_be_is_told(open_viewer: Any, tmp_path: Path) -> None:
-    (tmp_path / "a.png").write_text("text")
+    (tmp_path / "a.txt").write_text("text")
     heart = sample_folder("heart") / "test" / "SAMPLE-B_0001.dcm"
     pore = sample_folder("xray") / "images" / "slice_01.tif"
-    viewer = open_viewer([heart, tmp_path / "a.png", pore])
+    viewer = open_viewer([heart, tmp_path / "a.txt", pore])
     assert [layer.name for layer in viewer.layers if not is_ours(layer)] == ["SAMPLE-B_0001", "slice_01"]
 
 

@@ -343,7 +343,7 @@ def test_the_prediction_of_one_image_is_kept_up_to_date(begun: TrainWidget, fold
     path = folder / "SAMPLE-A_0003.dcm"
     begun.process.previewed.emit(preview(path, 1, 1))
     qtbot.waitUntil(lambda: len(layers) == 3, timeout=10_000)
-    image, shown = layers["validation: SAMPLE-A_0003.dcm"], layers["prediction: SAMPLE-A_0003.dcm (epoch 1)"]
+    image, shown = layers["watched: SAMPLE-A_0003.dcm"], layers["prediction: SAMPLE-A_0003.dcm (epoch 1)"]
     assert layers.index(image) < layers.index(shown)
     np.testing.assert_allclose((shown.scale, shown.translate), [(0.5, 0.5), (3, 4)])
     # The brush stays in the user's layer.

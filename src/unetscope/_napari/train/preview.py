@@ -87,7 +87,7 @@ class PreviewLayers:
     def _show_image(self, image: Image) -> None:
         self._reading = None
         self._image = self._add(
-            image, "image", f"validation: {_layer_name(self._name)}", metadata={PASSING: True}
+            image, "image", f"watched: {_layer_name(self._name)}", metadata={PASSING: True}
         )
         # Below the prediction, which may have been there first.
         if self._labels in self._viewer.layers:

@@ -80,7 +80,7 @@ class TrainWidget(Panel):
         self.run_folder = RunFolderPart(self.session, _folder(kept.get("parent")))
         self.job_bar = JobBar()
         self.progress = ProgressPart()
-        self.preview_box = QCheckBox("Show the prediction of one validation i&mage")
+        self.preview_box = QCheckBox("Show the current prediction of one i&mage")
         self.preview_box.setToolTip(
             "<p>Adds that image, and what the best network so far says about it, as layers. Not for huge "
             "images where every second counts.</p>"
