@@ -25,7 +25,7 @@ from unetscope.training.folder import RunFolder
 TINY = ("network.depth=1", "network.width=2", "training.samples=4", "training.batch_size=2")
 # Far more than a test waits for: it ends because somebody ends it.
 ENDLESS = ("training.epochs=100000",)
-SECONDS = 60_000
+PATIENCE = 240_000  # ms: on a busy machine a process of low priority waits long
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def _states(process: SimpleNamespace) -> list[str]:
 
 
 def _wait(qtbot: Any, process: SimpleNamespace, *, epochs: int) -> None:
-    qtbot.waitUntil(lambda: len(process.epochs) >= epochs or bool(process.failures), timeout=SECONDS)
+    qtbot.waitUntil(lambda: len(process.epochs) >= epochs or bool(process.failures), timeout=PATIENCE)
     assert process.failures == []
 
 
@@ -75,7 +75,7 @@ def test_a_training_is_watched_to_its_end(
     qtbot: Any, process: SimpleNamespace, table: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
-    with qtbot.waitSignal(process.training.ended, timeout=SECONDS):
+    with qtbot.waitSignal(process.training.ended, timeout=PATIENCE):
         process.training.start(table, run, _recipe("training.epochs=3"), device="cpu")
         assert process.training.running
         with pytest.raises(TrainingError, match="running already"):
@@ -101,12 +101,12 @@ def test_pause_go_on_stop_and_resume(
     training.start(table, run, _recipe(*ENDLESS), device="cpu", previews=False)
     _wait(qtbot, process, epochs=1)
     training.pause()
-    qtbot.waitUntil(lambda: process.states[-1] == "paused", timeout=SECONDS)
+    qtbot.waitUntil(lambda: process.states[-1] == "paused", timeout=PATIENCE)
     done = RunFolder(run).history()
     assert (run / "checkpoint.pt").exists()
     training.go_on()
     _wait(qtbot, process, epochs=len(done) + 1)
-    with qtbot.waitSignal(training.ended, timeout=SECONDS):
+    with qtbot.waitSignal(training.ended, timeout=PATIENCE):
         training.stop()
     assert process.ends == ["stopped"]
     assert (run / "curves.png").exists()
@@ -126,7 +126,7 @@ def test_a_killed_process_leaves_its_model(
     run, training = tmp_path / "run", process.training
     training.start(table, run, _recipe(*ENDLESS), device="cpu", previews=False)
     _wait(qtbot, process, epochs=1)
-    with qtbot.waitSignal(training.ended, timeout=SECONDS):
+    with qtbot.waitSignal(training.ended, timeout=PATIENCE):
         os.kill(RunFolder(run).status()["pid"], 9)
     assert process.ends == ["failed"]
     assert "ended from outside" in process.failures[0]
@@ -143,7 +143,7 @@ def test_without_its_parent_the_child_ends(
     _wait(qtbot, process, epochs=1)
     # As when the viewer crashes.
     training._child._process.stdin.close()
-    qtbot.waitUntil(lambda: bool(process.ends), timeout=SECONDS)
+    qtbot.waitUntil(lambda: bool(process.ends), timeout=PATIENCE)
     assert process.ends == ["stopped"]
     assert RunFolder(run).status()["state"] == "stopped"
     load_model(run, device="cpu")
@@ -157,7 +157,7 @@ def test_a_deleted_object_takes_its_child_along(
     training.start(table, tmp_path / "run", _recipe(*ENDLESS), device="cpu", previews=False)
     child = training._child
     training.deleteLater()
-    qtbot.waitUntil(lambda: not child.running, timeout=SECONDS)
+    qtbot.waitUntil(lambda: not child.running, timeout=PATIENCE)
 
 
 def test_the_user_may_end_it_at_once(
@@ -166,7 +166,7 @@ def test_the_user_may_end_it_at_once(
     run, training = tmp_path / "run", process.training
     training.start(table, run, _recipe(*ENDLESS), device="cpu", previews=False)
     _wait(qtbot, process, epochs=1)
-    with qtbot.waitSignal(training.ended, timeout=SECONDS):
+    with qtbot.waitSignal(training.ended, timeout=PATIENCE):
         training.kill()
     assert (process.ends, process.failures) == (["stopped"], [])
     assert not list(run.glob(".*.part"))
@@ -179,7 +179,7 @@ def test_what_cannot_begin_is_said_and_leaves_an_earlier_run(
     run.mkdir()
     (run / "recipe.yaml").write_text("of an earlier run")
     (run / "log.txt").write_text("unetscope: of an earlier run\n")
-    with qtbot.waitSignal(training.ended, timeout=SECONDS):
+    with qtbot.waitSignal(training.ended, timeout=PATIENCE):
         training.start(table, run, _recipe(), device="cpu")
     assert process.ends == ["failed"]
     assert "holds files already" in process.failures[0]
