@@ -160,6 +160,11 @@ class RunFolder:
         return self.path / "history.jsonl"
 
     @property
+    def metrics_path(self) -> Path:
+        """How the best model does on the validation images."""
+        return self.path / "metrics.json"
+
+    @property
     def preview_path(self) -> Path:
         """What the best model says about one image."""
         return self.path / "preview.npz"
@@ -179,11 +184,11 @@ class RunFolder:
             ``"message"``: why it failed, in one sentence; ``"device"``; ``"pid"``; ``"epoch"``: the last that
             ended; ``"left_out"`` and ``"warnings"``: sentences about the data. Empty where nothing is known.
         """
-        try:
-            status = json.loads(self.status_path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}
-        return status if isinstance(status, dict) else {}
+        return _facts_in(self.status_path)
+
+    def metrics(self) -> dict[str, Any]:
+        """What ``metrics.json`` says of the best model; empty where there is none yet."""
+        return _facts_in(self.metrics_path)
 
     def write_status(self, **facts: Any) -> None:
         """Change what the status says; facts that are not named stay."""
@@ -307,3 +312,12 @@ class RunFolder:
 def damaged(path: Path) -> ModelError:
     """The error for a file of a run that is not what training wrote."""
     return ModelError(f"{path} is damaged", expected="what training wrote", fix="train anew")
+
+
+def _facts_in(path: Path) -> dict[str, Any]:
+    """The content of a JSON file; empty where it is missing, damaged, or no mapping."""
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return facts if isinstance(facts, dict) else {}

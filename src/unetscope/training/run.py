@@ -124,7 +124,7 @@ class Run(RunFolder):
 
     def write_metrics(self, metrics: Mapping[str, Any]) -> None:
         """Replace the final metrics."""
-        write_json(self.path / "metrics.json", dict(metrics), overwrite=True)
+        write_json(self.metrics_path, dict(metrics), overwrite=True)
 
     def check_data(self) -> None:
         """Make sure that the files are still those that the run began with.

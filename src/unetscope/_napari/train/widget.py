@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -260,10 +259,11 @@ class TrainWidget(Panel):
         self.progress.end()
         run = self.process.run
         if run is not None and outcome != "failed":
-            history, model = self.progress.history, RunFolder(run).model_path
-            scores = describe_scores(_metrics(run), history, sparse=self._sparse)
-            self.say(f"{scores} {_NEXT if model.exists() else ''}".strip())
-            if model.exists():
+            folder = RunFolder(run)
+            trained = folder.model_path.exists()
+            scores = describe_scores(folder.metrics(), self.progress.history, sparse=self._sparse)
+            self.say(f"{scores} {_NEXT if trained else ''}".strip())
+            if trained:
                 self.session.run = run
                 self.session.model = run
         self.run_folder.suggest()
@@ -402,11 +402,3 @@ def _row(*parts: QWidget) -> QWidget:
     for part in parts:
         layout.addWidget(part)
     return row
-
-
-def _metrics(run: Path) -> Mapping[str, Any]:
-    try:
-        metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return metrics if isinstance(metrics, dict) else {}
