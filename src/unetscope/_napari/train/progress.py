@@ -100,7 +100,8 @@ class ProgressPart(QWidget):
     def take_records(self, records: Sequence[Mapping[str, Any]]) -> None:
         """Show epochs that ended; of one that comes again, the later counts."""
         for record in records:
-            self.history = [known for known in self.history if known["epoch"] < record["epoch"]]
+            while self.history and self.history[-1]["epoch"] >= record["epoch"]:
+                self.history.pop()
             self.history.append(record)
         self._arrived = time.monotonic()
         self.curves.show_history(self.history)
