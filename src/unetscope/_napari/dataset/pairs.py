@@ -12,7 +12,6 @@ from qtpy.QtWidgets import (
     QLabel,
     QMenu,
     QPushButton,
-    QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
@@ -21,6 +20,7 @@ from unetscope._napari.dataset.dataset import Dataset
 from unetscope._napari.dataset.entries import PARTS
 from unetscope._napari.dataset.model import PART_WORDS, Column, PairModel
 from unetscope._napari.dataset.table import PairTable
+from unetscope._napari.parts.sentence import sentence_label
 from unetscope.errors import InputError
 from unetscope.recipe import Recipe
 
@@ -113,10 +113,7 @@ class PairsPart(QWidget):
 
 
 def sentences() -> QLabel:
-    """A label for sentences, which wraps and never makes the dock wider."""
-    label = QLabel()
-    label.setWordWrap(True)
-    # Names of files and layers may look like markup.
+    """A label for sentences that name files and layers, whose names may look like markup."""
+    label = sentence_label()
     label.setTextFormat(Qt.TextFormat.PlainText)
-    label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
     return label

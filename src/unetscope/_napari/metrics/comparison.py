@@ -11,9 +11,7 @@ from qtpy.QtWidgets import (
     QFileDialog,
     QHBoxLayout,
     QHeaderView,
-    QLabel,
     QPushButton,
-    QSizePolicy,
     QTableWidget,
     QTableWidgetItem,
     QVBoxLayout,
@@ -22,6 +20,7 @@ from qtpy.QtWidgets import (
 
 from unetscope._napari.metrics.scores import Other
 from unetscope._napari.metrics.table import shown_columns
+from unetscope._napari.parts.sentence import sentence_label
 from unetscope.evaluation import Report, pair_reports
 from unetscope.evaluation.report import show_value
 
@@ -47,9 +46,7 @@ class ComparisonTab(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.text = QLabel(_NOTHING)
-        self.text.setWordWrap(True)
-        self.text.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+        self.text = sentence_label(_NOTHING)
         self.choose_button = QPushButton("&Compare with…")
         self.choose_button.setToolTip("<p>The folder of another run, or of a report.</p>")
         self.leave_button = QPushButton("&Stop comparing")

@@ -12,7 +12,6 @@ from qtpy.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QPushButton,
-    QSizePolicy,
     QTabWidget,
     QVBoxLayout,
     QWidget,
@@ -30,6 +29,7 @@ from unetscope._napari.metrics.sources import FoldersPage, LayersPage, Page, Run
 from unetscope._napari.metrics.table import ScoreTable, shown_columns
 from unetscope._napari.parts.panel import Panel
 from unetscope._napari.parts.plots import BarPlot, CurvePlot
+from unetscope._napari.parts.sentence import sentence_label
 from unetscope.errors import InputError, UNetScopeError
 from unetscope.evaluation import Report, read_report
 from unetscope.evaluation.overlay import OUTCOMES
@@ -147,9 +147,7 @@ class MetricsWidget(Panel):
         self._show_page()
 
     def _build_tabs(self) -> None:
-        self.over = QLabel(_HINT)
-        self.over.setWordWrap(True)
-        self.over.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+        self.over = sentence_label(_HINT)
         self.progress = JobBar()
         self.table, self.bars, self.comparison = ScoreTable(), BarPlot(), ComparisonTab()
         self.curves, self._no_curves = CurvePlot(), QLabel(_NO_CURVES)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QTimer
 from qtpy.QtGui import QHideEvent, QShowEvent
-from qtpy.QtWidgets import QCheckBox, QDockWidget, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QWidget
+from qtpy.QtWidgets import QCheckBox, QDockWidget, QHBoxLayout, QLabel, QPushButton, QWidget
 
 from unetscope import api
 from unetscope._napari.jobs.worker import Job, start
@@ -20,6 +20,7 @@ from unetscope._napari.parts.fields import value_of
 from unetscope._napari.parts.form import FormBinding, RecipeForm
 from unetscope._napari.parts.panel import Panel
 from unetscope._napari.parts.plots import HistogramPlot
+from unetscope._napari.parts.sentence import sentence_label
 from unetscope._napari.settings import recall, remember
 from unetscope.errors import UNetScopeError
 from unetscope.io import Image
@@ -118,9 +119,9 @@ class NormalizeWidget(Panel):
         )
         self.preview_box.setChecked(recall("normalize").get("preview", True))
         self.preview_box.clicked.connect(self._switch_preview)
-        self.hint = _wrapped(_PLANNED)
+        self.hint = sentence_label(_PLANNED)
         self.form = RecipeForm(_FIELDS)
-        self.limits = _wrapped("")
+        self.limits = sentence_label("")
         self.plot = HistogramPlot({"before": "Pixel value", "after": "Normalized value"})
         self.plot.setToolTip("How often values occur, before and after. Lines mark what becomes 0 and 1.")
         self.write_button = QPushButton("&Write normalized layer")
@@ -325,14 +326,6 @@ class NormalizeWidget(Panel):
         self.viewer.layers.events.removed.disconnect(self._forget_preview)
         self.chooser.disconnect_viewer()
         self._remove_preview()
-
-
-def _wrapped(text: str) -> QLabel:
-    """A text that wraps, and does not make the dock wider."""
-    label = QLabel(text)
-    label.setWordWrap(True)
-    label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
-    return label
 
 
 def _dock_of(widget: QWidget | None) -> QDockWidget | None:

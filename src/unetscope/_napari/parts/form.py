@@ -7,10 +7,11 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from qtpy.QtCore import QObject, Signal
-from qtpy.QtWidgets import QFormLayout, QLabel, QSizePolicy, QWidget
+from qtpy.QtWidgets import QFormLayout, QLabel, QWidget
 
 from unetscope._napari.parts.editors import editor_for
 from unetscope._napari.parts.fields import RecipeField, fields, value_of
+from unetscope._napari.parts.sentence import sentence_label
 from unetscope._napari.session import Session
 from unetscope.errors import RecipeError
 from unetscope.recipe import Recipe
@@ -43,10 +44,7 @@ class FieldEditor(QObject):
         unit = "" if self.editor.has_unit else field.words.get("unit", "")
         self.label = QLabel(f"{field.title} ({unit})" if unit else field.title)
         self.label.setBuddy(self.editor)
-        self.problem = QLabel()
-        self.problem.setWordWrap(True)
-        # A long sentence wraps; it must not make the form wider.
-        self.problem.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+        self.problem = sentence_label()
         self._explain()
         self.editor.edited.connect(self._pass_on)
         self.editor.refused.connect(self.set_problem)

@@ -15,12 +15,12 @@ from qtpy.QtWidgets import (
     QLabel,
     QMenu,
     QPushButton,
-    QSizePolicy,
     QWidget,
 )
 
 from unetscope import api
 from unetscope._napari import settings
+from unetscope._napari.parts.sentence import sentence_label
 from unetscope.errors import UNetScopeError
 from unetscope.model_card import ModelCard
 
@@ -64,10 +64,8 @@ class ModelChooser(QWidget):
         menu.addAction("Model &file…", self._open_file)
         menu.addAction("&Run folder…", self._open_folder)
         self.open_button.setMenu(menu)
-        self.about = QLabel()
-        self.about.setWordWrap(True)
+        self.about = sentence_label()
         self.about.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self.about.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
         layout = QGridLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(label, 0, 0)

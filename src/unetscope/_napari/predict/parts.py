@@ -16,11 +16,11 @@ from qtpy.QtWidgets import (
     QLabel,
     QLineEdit,
     QPushButton,
-    QSizePolicy,
     QWidget,
 )
 from superqt import QLabeledDoubleSlider
 
+from unetscope._napari.parts.sentence import sentence_label
 from unetscope.errors import InputError
 from unetscope.folders.predict import FORMATS
 from unetscope.model_card import ModelCard
@@ -205,9 +205,7 @@ class ThresholdPart(QWidget):
         label.setBuddy(self.slider)
         self.reset = QPushButton()
         self.reset.clicked.connect(self._reset)
-        self.reason = QLabel("The likeliest class wins: several classes have no threshold.")
-        self.reason.setWordWrap(True)
-        self.reason.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+        self.reason = sentence_label("The likeliest class wins: several classes have no threshold.")
         layout = QGridLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(label, 0, 0)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_error
 from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QCheckBox, QComboBox, QFormLayout, QLabel, QPushButton, QSizePolicy
+from qtpy.QtWidgets import QCheckBox, QComboBox, QFormLayout, QPushButton
 
 from unetscope import api
 from unetscope._napari import settings
@@ -19,6 +19,7 @@ from unetscope._napari.jobs.warm import import_torch
 from unetscope._napari.jobs.worker import Job, start
 from unetscope._napari.layers.place import is_named, shape_of
 from unetscope._napari.parts.panel import Panel
+from unetscope._napari.parts.sentence import sentence_label
 from unetscope._napari.parts.wheel import leave_wheel
 from unetscope._napari.predict.kept_model import KeptModel
 from unetscope._napari.predict.model_chooser import ModelChooser
@@ -294,10 +295,7 @@ class PredictWidget(Panel):
         self.what.addItem("Selected layers", _LAYERS)
         self.what.addItem("Folder of images", _FOLDER)
         self.what.setToolTip("Layers of this viewer, or all images of a folder without opening them.")
-        self.targets = QLabel()
-        self.targets.setWordWrap(True)
-        # A long name wraps; it must not make the dock wider.
-        self.targets.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+        self.targets = sentence_label()
         self.axes = AxesBox()
         self.shown_only = QCheckBox()
         self.shown_only.setToolTip(
