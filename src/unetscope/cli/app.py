@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, CycloptsError, Group, Parameter
 
 from unetscope import __version__
+from unetscope._words import count
 from unetscope.cli.output import (
-    count,
     describe_budget,
     note,
     progress,

@@ -19,12 +19,13 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from unetscope._words import count
+
 if TYPE_CHECKING:
     from unetscope.recipe import Recipe
     from unetscope.training.loop import EpochRecord
 
 __all__ = [
-    "count",
     "describe_budget",
     "note",
     "progress",
@@ -76,11 +77,6 @@ def training_progress(recipe: Recipe) -> Iterator[Callable[[EpochRecord], None]]
             bar.update(task, completed=budget_used(recipe, record.epoch, record.seconds))
 
         yield update
-
-
-def count(number: int, thing: str) -> str:
-    """``"1 image"``, ``"2 images"``."""
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 def describe_budget(recipe: Recipe) -> str:

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from unetscope.cli.output import count
+from unetscope._words import count
 from unetscope.errors import RecipeError
 from unetscope.io import Pairing
 from unetscope.io.masks.colors import color_name

@@ -20,6 +20,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from unetscope._words import count
 from unetscope.errors import InputError
 from unetscope.evaluation import table
 from unetscope.evaluation.matching import ObjectCounts
@@ -274,18 +275,20 @@ class Report:
 
     @property
     def _notes(self) -> list[str]:
-        notes = [f"Mean ± std over {_images(self.n)} (population std); pooled: from the pixel counts of all."]
+        images = count(self.n, "image")
+        notes = [f"Mean ± std over {images} (population std); pooled: from the pixel counts of all."]
         labels = [label for label in self.per_class if label != 0]
         if len(labels) > 1:
             notes.append(f"Scores are means over the classes {', '.join(map(str, labels))} that occur.")
         empty = sum(not score.classes for score in self.scores)
         if empty:
-            notes.append(f"{_images(empty)} with no object in truth and prediction: scored 1, distance 0.")
+            notes.append(
+                f"{count(empty, 'image')} with no object in truth and prediction: scored 1, distance 0."
+            )
         undefined = sum(map(math.isnan, self.values.get("hausdorff95", [])))
         if undefined:
-            notes.append(
-                f"Distances are undefined for {_images(undefined)} (object in one mask only): left out."
-            )
+            images = count(undefined, "image")
+            notes.append(f"Distances are undefined for {images} (object in one mask only): left out.")
         if "object_f1" in self.values:
             notes.append(
                 "Object F1 and PQ (panoptic quality): objects that overlap with an IoU of 0.5 or more match."
@@ -346,7 +349,3 @@ def _or_nan(value: float | None) -> float:
 def _over_defined(values: list[float], statistic: Callable[[list[float]], Any]) -> float:
     defined = [value for value in values if not math.isnan(value)]
     return float(statistic(defined)) if defined else math.nan
-
-
-def _images(n: int) -> str:
-    return f"{n} image" if n == 1 else f"{n} images"

@@ -21,6 +21,7 @@ from unetscope._napari.dataset.entries import (
     read_entry,
 )
 from unetscope._napari.jobs.warm import import_torch
+from unetscope._words import count
 from unetscope.api import Check
 from unetscope.errors import InputError
 from unetscope.io import Image, Pair, Pairing, output_folder
@@ -170,7 +171,7 @@ class Dataset:
         """
         chosen = self.chosen
         groups = len({entry.group for entry in chosen})
-        words = f"{_count(len(chosen), 'pair')} in {_count(groups, 'group')}"
+        words = f"{count(len(chosen), 'pair')} in {count(groups, 'group')}"
         if off := len(self.entries) - len(chosen):
             words += f" ({off} more not used)"
         if groups < 2 and all(entry.split == AUTOMATIC for entry in chosen):
@@ -327,7 +328,3 @@ class Dataset:
         if broken:
             return f"No pair can be used; the first is {broken[0].name}: {broken[0].problems[0]}"
         return "No pair is chosen: tick at least one."
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -14,6 +14,7 @@ from unetscope._napari.jobs.warm import import_torch
 from unetscope._napari.layers.layer import image_of
 from unetscope._napari.predict.kept_model import KeptModel
 from unetscope._napari.predict.predicted import KEY
+from unetscope._words import count
 from unetscope.errors import InputError
 from unetscope.evaluation import Report, read_report
 from unetscope.evaluation.overlay import slice_to_look_at
@@ -131,7 +132,7 @@ class FolderScores:
         self.name = name
         self.report = comparison.report
         self.caution = _doubt(comparison.report)
-        self.over = f"{_count(self.report.n)} of {name}"
+        self.over = f"{count(self.report.n, 'image')} of {name}"
         self._comparison = comparison
 
     @classmethod
@@ -174,7 +175,7 @@ class RunScores:
         self.name = run.name
         self.report = report
         self.role = role
-        self.over = f"{_count(report.n, role)} of run {run.name}"
+        self.over = f"{count(report.n, f'{role} image'.strip())} of run {run.name}"
         self.history: Sequence[Mapping[str, Any]] = folder.history()
         self._folder = folder
         self._target = folder.recipe.target
@@ -260,7 +261,7 @@ class LayerScores:
             )
         self._places, names, predicted, truth = zip(*rows, strict=True)
         self.report = api.evaluate(predicted, truth, names=names, target=target)
-        self.over = f"{_count(self.report.n)} in the viewer"
+        self.over = f"{count(self.report.n, 'image')} in the viewer"
         self.caution = _doubt(self.report)
         images = tuple(_point_of(pair.image, point) for pair, point in self._places)
         self._comparison = Comparison(names, predicted, truth, images, self.report, (), target)
@@ -345,7 +346,3 @@ def _doubt(report: Report) -> str:
     """A word of caution if objects seem to have been taken for classes."""
     values = len(report.per_class)
     return _LIKE_OBJECTS.format(values) if values > _MOST_CLASSES else ""
-
-
-def _count(n: int, role: str = "") -> str:
-    return f"{n} {role} image".replace("  ", " ") + ("s" if n != 1 else "")

@@ -21,6 +21,7 @@ from qtpy.QtWidgets import (
 from unetscope import api
 from unetscope._napari import settings
 from unetscope._napari.parts.sentence import sentence_label
+from unetscope._words import count
 from unetscope.errors import UNetScopeError
 from unetscope.model_card import ModelCard
 
@@ -164,8 +165,7 @@ def describe_card(card: ModelCard) -> str:
     scores = provenance.get("scores") or {}
     trained = f"Trained on {provenance.get('training images', 'an unknown number of')} images"
     if scores.get("validation dice") is not None:
-        number = provenance.get("validation images", 0)
-        others = "1 validation image" if number == 1 else f"{number} validation images"
+        others = count(provenance.get("validation images", 0), "validation image")
         trained += f"; Dice {scores['validation dice']:.3f} on {others}"
         fixed = card.recipe.prediction.threshold
         if card.recipe.target.kind != "multiclass":

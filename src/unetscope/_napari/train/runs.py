@@ -11,6 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from unetscope._words import count
 from unetscope.training.folder import COPIES, TABLE
 
 if TYPE_CHECKING:
@@ -126,9 +127,8 @@ def describe_scores(
     if "n" not in metrics:
         return f"The model is that of epoch {history[-1]['epoch']}; there was nothing to validate it on."
     mean, std, n = metrics["mean"]["dice"], metrics["std"]["dice"], metrics["n"]
-    images = "image" if n == 1 else "images"
-    where = f"the strokes of {n}" if sparse else n
-    return f"Dice {mean:.3f} ± {std:.3f} (mean ± std) on {where} validation {images}."
+    where = f"{'the strokes of ' if sparse else ''}{count(n, 'validation image')}"
+    return f"Dice {mean:.3f} ± {std:.3f} (mean ± std) on {where}."
 
 
 def _folder_of(dataset: Dataset | None) -> Path | None:

@@ -6,6 +6,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from unetscope._words import count
 from unetscope.errors import InputError, ReadError
 from unetscope.io._files import exists
 from unetscope.io.dicom.arrange import Arrangement, arrange
@@ -85,14 +86,14 @@ class Series:
 
     def _size(self) -> str:
         if not self.shape:
-            return _counted(len(self.files), "file")
+            return count(len(self.files), "file")
         lengths = dict(zip(self.axes, self.shape, strict=True))
         plane = f"{lengths['Y']} × {lengths['X']}"
         if self.matrix is not None:
             return f"slide of {plane}"
         clock = self.arrangement.clock if self.arrangement else None
         nouns = {"T": clock if clock in _NOT_TIME else "time point", "Z": "slice"}
-        stack = " × ".join(_counted(lengths[axis], noun) for axis, noun in nouns.items() if axis in lengths)
+        stack = " × ".join(count(lengths[axis], noun) for axis, noun in nouns.items() if axis in lengths)
         return (f"{stack} of " if stack else "") + plane + (" in color" if "C" in lengths else "")
 
     def read(self, *, lazy: bool = False) -> Image:
@@ -221,7 +222,3 @@ def _summary(damaged: dict[Path, ReadError]) -> ReadError:
         expected=error.expected,
         fix=error.fix,
     )
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}" + ("" if count == 1 else "s")
