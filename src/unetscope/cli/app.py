@@ -310,7 +310,7 @@ def train(
     minutes
         Training time, instead of the recipe's budget.
     seed
-        For all that is drawn at random; the same seed trains the same way.
+        For all that is drawn at random; with a budget in epochs, the same seed trains the same model.
     set_
         Changes to the recipe, such as --set network.depth=3 training.batch_size=8.
     tensorboard
