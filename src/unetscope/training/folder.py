@@ -36,7 +36,7 @@ from unetscope.io.image import Image, Source
 from unetscope.io.write import atomic, write_json
 from unetscope.recipe import Recipe, read_recipe
 
-__all__ = ["COPIES", "ENDED", "LOG", "TABLE", "DataEntry", "Preview", "RunFolder", "damaged"]
+__all__ = ["COPIES", "ENDED", "LOG", "TABLE", "DataEntry", "Preview", "RunFolder", "WatchedFolder", "damaged"]
 
 COPIES, LOG = "data", "log.txt"
 """What may lie in the folder of a run before it begins."""
@@ -101,8 +101,8 @@ class Preview:
     labels: Image
 
 
-class RunFolder:
-    """A run folder, to look at and to ask for things.
+class WatchedFolder:
+    """A folder that work fills, which tells how it goes and can be asked to wait or to end.
 
     Parameters
     ----------
@@ -112,6 +112,85 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+
+    @property
+    def status_path(self) -> Path:
+        """What is done now."""
+        return self.path / "status.json"
+
+    @property
+    def log_path(self) -> Path:
+        """What the command line printed."""
+        return self.path / LOG
+
+    def status(self) -> dict[str, Any]:
+        """What is done now, or how it ended; empty where nothing is known."""
+        return _facts_in(self.status_path)
+
+    def write_status(self, **facts: Any) -> None:
+        """Change what the status says; facts that are not named stay."""
+        # A watcher that holds the file open, as Windows takes it, must not end a training.
+        with suppress(OutputError):
+            write_json(self.status_path, {**self.status(), **facts}, overwrite=True)
+
+    @property
+    def stop_requested(self) -> bool:
+        """Whether somebody wants the work to end after its current epoch, or soon if that takes long."""
+        return (self.path / "stop").exists()
+
+    @property
+    def pause_requested(self) -> bool:
+        """Whether somebody wants the work to wait after its current epoch, or soon if that takes long."""
+        return (self.path / "pause").exists()
+
+    def request_stop(self) -> None:
+        """Ask the work to end; what it has is kept.
+
+        Raises
+        ------
+        OutputError
+            If the folder cannot be written to.
+        """
+        self._request("stop")
+
+    def request_pause(self) -> None:
+        """Ask the work to wait, until `clear_pause`.
+
+        Raises
+        ------
+        OutputError
+            If the folder cannot be written to.
+        """
+        self._request("pause")
+
+    def clear_pause(self) -> None:
+        """Let work that waits go on."""
+        (self.path / "pause").unlink(missing_ok=True)
+
+    def clear_requests(self) -> None:
+        """Forget what was asked for."""
+        for name in ("pause", "stop"):
+            (self.path / name).unlink(missing_ok=True)
+
+    def _request(self, name: str) -> None:
+        try:
+            (self.path / name).touch()
+        except OSError as error:
+            raise OutputError(
+                f"{self.path / name} cannot be written ({error.strerror or error})",
+                expected="a folder that you may write to",
+                fix="ask whoever trains there",
+            ) from error
+
+
+class RunFolder(WatchedFolder):
+    """A run folder, to look at and to ask for things.
+
+    Parameters
+    ----------
+    path : Path
+        The folder.
+    """
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -150,11 +229,6 @@ class RunFolder:
         return self.path / "model.safetensors"
 
     @property
-    def status_path(self) -> Path:
-        """What the training does now."""
-        return self.path / "status.json"
-
-    @property
     def history_path(self) -> Path:
         """The epochs, one line each."""
         return self.path / "history.jsonl"
@@ -168,11 +242,6 @@ class RunFolder:
     def preview_path(self) -> Path:
         """What the best model says about one image."""
         return self.path / "preview.npz"
-
-    @property
-    def log_path(self) -> Path:
-        """What the command line printed."""
-        return self.path / LOG
 
     def status(self) -> dict[str, Any]:
         """What the training does now, or how it ended.
@@ -189,12 +258,6 @@ class RunFolder:
     def metrics(self) -> dict[str, Any]:
         """What ``metrics.json`` says of the best model; empty where there is none yet."""
         return _facts_in(self.metrics_path)
-
-    def write_status(self, **facts: Any) -> None:
-        """Change what the status says; facts that are not named stay."""
-        # A watcher that holds the file open, as Windows takes it, must not end a training.
-        with suppress(OutputError):
-            write_json(self.status_path, {**self.status(), **facts}, overwrite=True)
 
     def history(self) -> list[dict[str, Any]]:
         """One mapping per finished epoch, with the keys of `EpochRecord`."""
@@ -258,55 +321,6 @@ class RunFolder:
         }
         with atomic(self.preview_path, overwrite=True) as temporary, temporary.open("wb") as file:
             np.savez_compressed(file, labels=labels.data, facts=np.array(json.dumps(facts)))
-
-    @property
-    def stop_requested(self) -> bool:
-        """Whether somebody wants the run to end after its current epoch, or soon if that takes long."""
-        return (self.path / "stop").exists()
-
-    @property
-    def pause_requested(self) -> bool:
-        """Whether somebody wants the run to wait after its current epoch, or soon if that takes long."""
-        return (self.path / "pause").exists()
-
-    def request_stop(self) -> None:
-        """Ask the run to end; its best model is kept.
-
-        Raises
-        ------
-        OutputError
-            If the folder cannot be written to.
-        """
-        self._request("stop")
-
-    def request_pause(self) -> None:
-        """Ask the run to wait, until `clear_pause`.
-
-        Raises
-        ------
-        OutputError
-            If the folder cannot be written to.
-        """
-        self._request("pause")
-
-    def clear_pause(self) -> None:
-        """Let a run that waits go on."""
-        (self.path / "pause").unlink(missing_ok=True)
-
-    def clear_requests(self) -> None:
-        """Forget what was asked for."""
-        for name in ("pause", "stop"):
-            (self.path / name).unlink(missing_ok=True)
-
-    def _request(self, name: str) -> None:
-        try:
-            (self.path / name).touch()
-        except OSError as error:
-            raise OutputError(
-                f"{self.path / name} cannot be written ({error.strerror or error})",
-                expected="a folder that you may write to",
-                fix="ask whoever trains there",
-            ) from error
 
 
 def damaged(path: Path) -> ModelError:

@@ -1,0 +1,29 @@
+"""Several recipes on one dataset, several seeds each: trained, scored alike, compared, and reported."""
+
+from __future__ import annotations
+
+from unetscope.experiments.experiment import (
+    Arm,
+    Budget,
+    Condition,
+    Contrast,
+    Experiment,
+    Material,
+    Published,
+    read_experiment,
+)
+from unetscope.experiments.folder import Cell, CellFacts, ExperimentFolder
+
+__all__ = [
+    "Arm",
+    "Budget",
+    "Cell",
+    "CellFacts",
+    "Condition",
+    "Contrast",
+    "Experiment",
+    "ExperimentFolder",
+    "Material",
+    "Published",
+    "read_experiment",
+]
