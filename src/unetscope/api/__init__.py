@@ -9,7 +9,7 @@ from unetscope.api.data import Data, fingerprint, left_out, load_examples, plan,
 from unetscope.api.images import Histogram, Preview, histogram, normalize, prepare, preview
 from unetscope.api.models import load_model, read_card
 from unetscope.api.prediction import evaluate, outcomes, predict, time_points
-from unetscope.api.training import Training, prepare_resume, prepare_training, resume, train
+from unetscope.api.training import Training, find_recipe, prepare_resume, prepare_training, resume, train
 from unetscope.io import find_pairs, read, read_mask
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "check_examples",
     "evaluate",
     "find_pairs",
+    "find_recipe",
     "fingerprint",
     "histogram",
     "left_out",

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from unetscope.training.loop import EpochRecord
     from unetscope.training.run import Run
 
-__all__ = ["Training", "prepare_resume", "prepare_training", "resume", "train"]
+__all__ = ["Training", "find_recipe", "prepare_resume", "prepare_training", "resume", "train"]
 
 
 class Training:
@@ -186,7 +186,7 @@ def prepare_training(
 
     # A device that is not there must be known before the run folder is begun.
     choose_device(device)
-    chosen = None if recipe == "auto" else change(_settle(recipe), settings)
+    chosen = None if recipe == "auto" else change(find_recipe(recipe), settings)
     # The plan looks at the data, but how the data are grouped and drawn may be one of the settings.
     known = change(Recipe(), settings) if chosen is None else chosen
     objects = known.target.kind == "instances"
@@ -257,7 +257,14 @@ def resume(
     return _consume(prepare_resume(path, device=device), on_epoch)
 
 
-def _settle(recipe: Recipe | str | Path) -> Recipe:
+def find_recipe(recipe: Recipe | str | Path) -> Recipe:
+    """A recipe by what `train` takes: itself, a YAML file, or the name of a preset.
+
+    Raises
+    ------
+    RecipeError
+        If there is none.
+    """
     if isinstance(recipe, Recipe):
         return recipe
     if isinstance(recipe, Path) or recipe.endswith((".yaml", ".yml")):

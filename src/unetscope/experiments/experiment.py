@@ -37,6 +37,8 @@ __all__ = [
     "to_yaml",
 ]
 
+# What may differ between two budgets that train the same.
+_WORDS: dict[str, Any] = {"about": "", "seeds": None}
 Probability = Annotated[float, Field(gt=0, lt=1)]
 
 
@@ -178,6 +180,55 @@ class Experiment(_Section):
         """The name of a condition, the first for None."""
         return name or self.first_condition
 
+    @property
+    def budget(self) -> Budget:
+        """The budget that counts, once `with_budget` has chosen it; an empty one before."""
+        return next(iter(self.budgets.values())) if len(self.budgets) == 1 else Budget()
+
+    def with_budget(self, budget: str | float | None = None, *, default: str = "cpu") -> Experiment:
+        """The experiment with one budget only.
+
+        Parameters
+        ----------
+        budget : str or float, optional
+            The name of a budget, or minutes for each training.
+        default : str
+            The budget to take when none is named, if there is such.
+
+        Raises
+        ------
+        RecipeError
+            If there is no such budget.
+        """
+        if budget is None:
+            chosen = {default: self.budgets[default]} if default in self.budgets else {}
+        elif isinstance(budget, str) and budget in self.budgets:
+            chosen = {budget: self.budgets[budget]}
+        else:
+            chosen = {f"{budget} minutes": Budget(minutes=_minutes(budget, self))}
+        seeds = next((each.seeds for each in chosen.values() if each.seeds), self.seeds)
+        return self.model_copy(update={"budgets": chosen, "seeds": seeds})
+
+    def agrees_with(self, other: Experiment) -> bool:
+        """Whether cells of the other experiment may stand beside those of this one.
+
+        Words, questions and seeds may differ, and there may be other arms and conditions; what has the same
+        name must be the same.
+        """
+        if any(getattr(self, name) != getattr(other, name) for name in ("name", "material")):
+            return False
+        if self.budget.model_copy(update=_WORDS) != other.budget.model_copy(update=_WORDS):
+            return False
+        sections: list[tuple[Mapping[str, _Section], Mapping[str, _Section]]] = [
+            (self.arms, other.arms),
+            (self.conditions, other.conditions),
+        ]
+        return all(
+            mine[name].model_copy(update={"about": ""}) == theirs[name].model_copy(update={"about": ""})
+            for mine, theirs in sections
+            for name in mine.keys() & theirs.keys()
+        )
+
     def only(
         self, *, arms: tuple[str, ...] | None = None, seeds: tuple[int, ...] | None = None
     ) -> Experiment:
@@ -207,6 +258,22 @@ class Experiment(_Section):
     def to_dict(self) -> dict[str, Any]:
         """Plain values for YAML or JSON; what has its default is left out."""
         return self.model_dump(mode="json", exclude_defaults=True)
+
+
+def _minutes(budget: str | float, experiment: Experiment) -> float:
+    try:
+        minutes = float(budget)
+    except ValueError:
+        minutes = 0
+    if not 0 < minutes < float("inf"):
+        raise RecipeError(
+            f"the budget is {budget!r}",
+            expected=f"one of {', '.join(experiment.budgets)}, or minutes"
+            if experiment.budgets
+            else "minutes",
+            fix="correct it",
+        )
+    return minutes
 
 
 def _check(kind: str, names: Iterable[str], known: Mapping[str, object]) -> None:

@@ -20,7 +20,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -32,7 +33,7 @@ from numpy.typing import NDArray
 from unetscope.errors import ModelError
 from unetscope.evaluation import Report, read_report
 from unetscope.experiments.experiment import Experiment, read_experiment
-from unetscope.io.write import atomic, write_json
+from unetscope.io.write import atomic, write_json, write_text
 from unetscope.training.folder import RunFolder, WatchedFolder, damaged
 
 __all__ = ["Cell", "CellFacts", "ExperimentFolder", "slug"]
@@ -66,6 +67,8 @@ class CellFacts:
         Of the kept epoch.
     threshold : float or None
     device, machine : str
+    note : str
+        Why training ended before its time, if it did.
     """
 
     arm: str
@@ -82,6 +85,7 @@ class CellFacts:
     threshold: float | None
     device: str
     machine: str
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -102,10 +106,31 @@ class Cell:
         """Whether it is trained and scored."""
         return self._facts_path.is_file()
 
+    def scored(self, conditions: Iterable[str]) -> bool:
+        """Whether there are scores for all these conditions."""
+        return all(self._scores_path(condition).is_file() for condition in conditions)
+
     @property
     def begun(self) -> bool:
         """Whether its training has a run folder."""
         return (self.run.path / "data.json").is_file()
+
+    @property
+    def failure(self) -> str:
+        """Why the training broke down before there was a model; empty if it did not."""
+        try:
+            return self._failure_path.read_text(encoding="utf-8")
+        except OSError:
+            return ""
+
+    def fail(self, sentence: str) -> None:
+        """Say that the training broke down; a later call of the experiment tries again."""
+        write_text(self._failure_path, sentence, overwrite=True)
+
+    def forget_failure(self) -> None:
+        """Begin anew after a training that broke down."""
+        if self._failure_path.exists():
+            shutil.rmtree(self.folder)
 
     def facts(self) -> CellFacts:
         """What is known of the finished cell.
@@ -128,7 +153,7 @@ class Cell:
         InputError
             If there are none.
         """
-        return read_report(self.folder / f"scores-{slug(condition)}.json")
+        return read_report(self._scores_path(condition))
 
     def labels(self, condition: str) -> dict[str, NDArray[Any]]:
         """The predicted labels of the test images, by name.
@@ -158,11 +183,14 @@ class Cell:
         arrays: dict[str, Any] = {f"labels_{index}": array for index, array in enumerate(labels.values())}
         with atomic(path, overwrite=True) as temporary, temporary.open("wb") as file:
             np.savez_compressed(file, names=np.array(json.dumps(list(labels))), **arrays)
-        write_json(self.folder / f"scores-{slug(condition)}.json", report.to_dict(), overwrite=True)
+        write_json(self._scores_path(condition), report.to_dict(), overwrite=True)
 
     def finish(self, facts: CellFacts) -> None:
         """Say that the cell is finished; called last."""
         write_json(self._facts_path, asdict(facts), overwrite=True)
+
+    def _scores_path(self, condition: str) -> Path:
+        return self.folder / f"scores-{slug(condition)}.json"
 
     def _labels_path(self, condition: str) -> Path:
         return self.folder / f"labels-{slug(condition)}.npz"
@@ -170,6 +198,10 @@ class Cell:
     @property
     def _facts_path(self) -> Path:
         return self.folder / "cell.json"
+
+    @property
+    def _failure_path(self) -> Path:
+        return self.folder / "failure.txt"
 
 
 class ExperimentFolder(WatchedFolder):
@@ -201,6 +233,26 @@ class ExperimentFolder(WatchedFolder):
     def experiment(self) -> Experiment:
         """What is compared."""
         return read_experiment(self.path / "experiment.yaml")
+
+    @property
+    def images(self) -> list[dict[str, str]]:
+        """Name, group, role and hashes of every image.
+
+        Raises
+        ------
+        ModelError
+            If the file is missing or damaged.
+        """
+        try:
+            return list(json.loads((self.path / "dataset.json").read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):
+            raise damaged(self.path / "dataset.json") from None
+
+    def clear(self) -> None:
+        """Forget everything that an earlier experiment left here."""
+        shutil.rmtree(self.path / "cells", ignore_errors=True)
+        for path in (*self.path.glob("everything-*.json"), self.status_path, self.path / "dataset.json"):
+            path.unlink(missing_ok=True)
 
     @property
     def cells(self) -> list[Cell]:
