@@ -371,7 +371,7 @@ class Training(_Section):
     averaging: Annotated[float, Field(ge=0, lt=1), shown("Weight averaging")] = 0.0
     """Decay per step of a running average of the weights, which is then validated and kept; 0 for none."""
     mixed_precision: bool = True
-    """Half precision where the device gains from it (CUDA)."""
+    """Half precision (bfloat16) where the device gains from it: CUDA, and processors with AMX."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -23,6 +23,7 @@ from unetscope.training.budget import budget_used
 from unetscope.training.dataset import Batch, Batches, Sample
 from unetscope.training.losses import segmentation_loss
 from unetscope.training.optimize import Plateau, learning_rate, make_optimizer
+from unetscope.training.precision import gains_from_half
 from unetscope.training.validate import validate
 
 __all__ = ["EpochRecord", "TrainingState", "choose_device", "train_epochs"]
@@ -301,7 +302,7 @@ def _step(state: TrainingState, recipe: Recipe, batch: Batch, totals: _Totals) -
     images, targets = batch.images.chunk(parts), batch.targets.chunk(parts)
     weights = batch.weights.chunk(parts) if batch.weights is not None else [None] * len(images)
     device = batch.images.device.type
-    half = recipe.training.mixed_precision and device == "cuda"
+    half = recipe.training.mixed_precision and gains_from_half(device)
     done = _Totals()
     for image, target, weight in zip(images, targets, weights, strict=True):
         with torch.autocast(device, torch.bfloat16) if half else contextlib.nullcontext():
