@@ -1,4 +1,4 @@
-"""All tasks of the project: ``nox -s demo``, ``tests``, ``lint``, ``screenshots``, ``bench``, ``fuzz``."""
+"""All tasks of the project; ``nox --list`` names them."""
 
 from __future__ import annotations
 
@@ -99,6 +99,13 @@ def fuzz(session: nox.Session) -> None:
     install(session, "test")
     arguments = session.posargs or ["--files", "20000", "--out", "benchmarks/results/fuzz.json"]
     session.run("python", "benchmarks/fuzz.py", *arguments)
+
+
+@nox.session
+def results(session: nox.Session) -> None:
+    """Repeat the experiments of the five documents on real data; writes benchmarks/results and docs."""
+    install(session)
+    session.run("python", "benchmarks/results.py", *session.posargs)
 
 
 @nox.session

@@ -467,6 +467,98 @@ def evaluate(
 
 
 @app.command
+def experiments(*, show: str | None = None, json: Json = False) -> None:
+    """List the experiments that are built in, or show one as a file to copy and change.
+
+    Parameters
+    ----------
+    show
+        Name of an experiment.
+    """
+    from unetscope.experiments.documents import EXPERIMENTS, experiment
+    from unetscope.experiments.experiment import to_yaml
+
+    if show is None:
+        titles = {name: experiment(name).title for name in EXPERIMENTS}
+        if json:
+            write_result(titles)
+        else:
+            say("\n".join(f"{name:16} {title}" for name, title in titles.items()))
+    elif json:
+        write_result(experiment(show).to_dict())
+    else:
+        say(to_yaml(experiment(show)))
+
+
+@app.command
+def experiment(
+    name: str,
+    data: Path,
+    /,
+    *,
+    out: Path | None = None,
+    budget: str | None = None,
+    arms: Annotated[list[str] | None, Parameter(negative="", consume_multiple=True)] = None,
+    seeds: Annotated[list[int] | None, Parameter(negative="", consume_multiple=True)] = None,
+    test: Path | None = None,
+    masks: Masks = None,
+    device: Device = "auto",
+    overwrite: Overwrite = False,
+    json: Json = False,
+) -> None:
+    """Train several recipes on one dataset from several seeds, and compare them. Call it again to go on.
+
+    Parameters
+    ----------
+    name
+        One of `unetscope experiments`, or a YAML file.
+    data
+        Folder of images with masks, which may hold the folders training and test; or a CSV table.
+    out
+        Folder for all trainings, tables and the report; experiments/NAME unless given.
+    budget
+        A budget of the experiment, such as cpu or full, or minutes for each training.
+    arms
+        Only these rows of the experiment.
+    seeds
+        Instead of the experiment's.
+    test
+        Folder of the test images with their masks, if they are not in DATA.
+    """
+    from unetscope.cli.experiment import announce, find_experiment, result_table, run_experiment
+    from unetscope.experiments.report import write_report
+    from unetscope.experiments.results import Results
+    from unetscope.experiments.run import prepare_experiment
+
+    chosen = find_experiment(name).only(arms=arms, seeds=seeds)
+    run = prepare_experiment(
+        chosen,
+        data,
+        out or Path("experiments") / chosen.name,
+        budget=budget,
+        test=test,
+        masks=masks,
+        device=device,
+        overwrite=overwrite,
+    )
+    announce(run)
+    try:
+        run_experiment(run)
+    except KeyboardInterrupt:
+        if not any(run.folder.finished()):
+            raise
+        note("stopped; the same command goes on from here")
+    results = Results(run.folder)
+    results.write()
+    report = write_report(run.folder, run.pictures())
+    if json:
+        write_result(results.to_dict())
+    else:
+        say(result_table(results))
+    note(f"report: {report}")
+
+
+@app.command
 def gui(*paths: Path, sample: str | None = None) -> None:
     """Open napari with all widgets docked, and files, folders or a sample set in it.
 

@@ -14,7 +14,7 @@ own needs no more than the arms::
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -167,6 +167,10 @@ class Experiment(_Section):
         conditions = [each.condition for each in self.contrasts] + [each.condition for each in self.published]
         _check("arm", arms, self.arms)
         _check("condition", [name for name in conditions if name is not None], self.conditions)
+        if self.material.target.kind == "multiclass":
+            for name, condition in self.conditions.items():
+                if condition.threshold is not None:
+                    raise ValueError(f"the threshold of {name!r} has no meaning for several classes")
         if len(set(self.seeds)) < len(self.seeds):
             raise ValueError(f"seeds {self.seeds} are not all different")
         return self
@@ -229,9 +233,18 @@ class Experiment(_Section):
             for name in mine.keys() & theirs.keys()
         )
 
-    def only(
-        self, *, arms: tuple[str, ...] | None = None, seeds: tuple[int, ...] | None = None
-    ) -> Experiment:
+    def joined(self, other: Experiment) -> Experiment:
+        """The experiment together with arms, conditions and seeds that only another one has."""
+        values = self.to_dict() | {
+            "arms": {**other.arms, **self.arms},
+            "conditions": {**self.conditions, **other.conditions},
+            "seeds": sorted({*self.seeds, *other.seeds}),
+            "contrasts": list(dict.fromkeys([*self.contrasts, *other.contrasts])),
+            "published": [*self.published, *(each for each in other.published if each not in self.published)],
+        }
+        return from_dict(values)
+
+    def only(self, *, arms: Sequence[str] | None = None, seeds: Sequence[int] | None = None) -> Experiment:
         """Fewer arms, other seeds; questions and numbers about the other arms are left out.
 
         Raises

@@ -54,15 +54,18 @@ class ExperimentRun:
     Attributes
     ----------
     folder : ExperimentFolder
+        It may hold more arms and seeds than are run now.
     experiment : Experiment
-        With the one budget that counts.
+        What is run, with the one budget that counts.
     dataset : Dataset
     device : str
     """
 
-    def __init__(self, folder: ExperimentFolder, dataset: Dataset, device: str) -> None:
+    def __init__(
+        self, folder: ExperimentFolder, experiment: Experiment, dataset: Dataset, device: str
+    ) -> None:
         self.folder = folder
-        self.experiment = folder.experiment
+        self.experiment = experiment
         self.dataset = dataset
         self.device = device
 
@@ -70,11 +73,16 @@ class ExperimentRun:
     def waiting(self) -> list[Cell]:
         """The cells that are still to be trained and scored."""
         conditions = tuple(self.experiment.conditions)
-        return [cell for cell in self.folder.cells if not (cell.finished and cell.scored(conditions))]
+        return [cell for cell in self.cells if not (cell.finished and cell.scored(conditions))]
+
+    @property
+    def cells(self) -> list[Cell]:
+        """All cells of what is run: every arm from the first seed, then from the second, and so on."""
+        return [self.folder.cell(arm, seed) for seed in self.experiment.seeds for arm in self.experiment.arms]
 
     def __iter__(self) -> Iterator[Step]:
         """Run what is not finished yet; whoever iterates may stop at any step, and nothing is lost."""
-        of = len(self.folder.cells)
+        of = len(self.cells)
         self._tell("preparing", None, of)
         with self._telling_failure(of):
             for condition in self.experiment.conditions:
@@ -95,7 +103,7 @@ class ExperimentRun:
 
     @property
     def _done(self) -> int:
-        return sum(cell.finished for cell in self.folder.cells)
+        return sum(cell.finished for cell in self.cells)
 
     def _tell(self, state: str, cell: Cell | None, of: int, message: str = "") -> None:
         self.folder.write_status(
@@ -246,7 +254,7 @@ def prepare_experiment(
         _check(arm, dataset, settled.budget)
     folder = _begin(settled, dataset, out, overwrite=overwrite)
     folder.clear_requests()
-    return ExperimentRun(folder, dataset, str(chosen))
+    return ExperimentRun(folder, settled, dataset, str(chosen))
 
 
 def recipe_of(
@@ -291,18 +299,19 @@ def _check(arm: Arm, dataset: Dataset, budget: Budget) -> None:
 
 def _begin(experiment: Experiment, dataset: Dataset, out: Path, *, overwrite: bool) -> ExperimentFolder:
     """Begin the folder of an experiment, or make sure that it holds this one."""
-    folder = ExperimentFolder(out)
     described = dataset.describe()
     if (out / "experiment.yaml").is_file() and not overwrite:
-        agrees = folder.experiment.agrees_with(experiment)
-        if not agrees or folder.images != described:
+        known = ExperimentFolder(out)
+        agrees = known.experiment.agrees_with(experiment)
+        if not agrees or known.images != described:
             other = "this experiment on other images" if agrees else "another experiment or budget"
             raise OutputError(
                 f"{out} holds {other}", expected="the same", fix="choose another --out, or add --overwrite"
             )
+        experiment = experiment.joined(known.experiment)
     else:
         output_folder(out, overwrite=overwrite, apart_from=("log.txt", "experiment.yaml"))
-        folder.clear()
+        ExperimentFolder(out).clear()
         write_json(out / "dataset.json", described, overwrite=True)
     write_text(out / "experiment.yaml", to_yaml(experiment), overwrite=True)
     return ExperimentFolder(out)
