@@ -45,11 +45,14 @@ def announce(run: ExperimentRun) -> None:
     sentence = f"{count(cells, 'training')} ({arms} × {seeds})"
     if waiting < cells:
         sentence += f", {cells - waiting} finished already"
-    for name, budget in experiment.budgets.items():
-        if budget.minutes is not None:
-            sentence += f"; at most {budget.minutes:g} minutes each, {waiting * budget.minutes:.0f} in all"
-        sentence += f" (budget {name}{': ' + budget.about if budget.about else ''})"
+    minutes = [run.minutes(cell) for cell in run.waiting]
+    known = [each for each in minutes if each is not None]
+    if known and len(known) == len(minutes):
+        sentence += f"; at most {max(known):g} minutes each, {sum(known):.0f} in all"
     note(sentence)
+    for name, budget in experiment.budgets.items():
+        if budget.about:
+            note(f"budget {name}: {budget.about}")
 
 
 def run_experiment(run: ExperimentRun) -> None:

@@ -26,6 +26,7 @@ from unetscope.evaluation.paired import Difference, Paired, pair_reports
 from unetscope.evaluation.report import ClassSummary, Report
 from unetscope.evaluation.saved import read_report
 from unetscope.evaluation.score import ImageScore, score_image
+from unetscope.evaluation.significance import Significance, paired_significance
 from unetscope.evaluation.surface import surface_distances
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "ObjectCounts",
     "Paired",
     "Report",
+    "Significance",
     "accuracy",
     "count",
     "count_classes",
@@ -48,6 +50,7 @@ __all__ = [
     "mean_iou",
     "measure",
     "pair_reports",
+    "paired_significance",
     "precision",
     "read_report",
     "recall",

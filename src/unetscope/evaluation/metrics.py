@@ -289,14 +289,20 @@ def macro(counts_by_class: Mapping[int, Counts]) -> dict[str, float]:
     -------
     dict of str to float
         `METRICS`, each the mean over the foreground classes that occur in truth or prediction (1.0 if
-        none does); ``"accuracy"``, the share of pixels whose label is right; ``"mean_iou"``, with the
-        background.
+        none does); ``"accuracy"``, the share of pixels whose label is right; ``"mean_iou"`` and
+        ``"mean_dice"``, with the background.
     """
     present = [measure(counts) for label, counts in counts_by_class.items() if label != 0 and counts.occurs]
     scores = {metric: _mean([values[metric] for values in present]) for metric in METRICS}
     right = sum(counts.tp for counts in counts_by_class.values())
     total = next(iter(counts_by_class.values())).total
-    return {**scores, "accuracy": right / total, "mean_iou": mean_iou(counts_by_class)}
+    with_background = [dice(counts) for counts in counts_by_class.values() if counts.occurs]
+    return {
+        **scores,
+        "accuracy": right / total,
+        "mean_iou": mean_iou(counts_by_class),
+        "mean_dice": _mean(with_background),
+    }
 
 
 def _mean(values: list[float]) -> float:

@@ -27,14 +27,32 @@ from unetscope.evaluation.overlay import OUTCOMES
 from unetscope.evaluation.report import TITLES, Report
 from unetscope.io.write import atomic
 
-__all__ = ["Case", "case_panels", "save", "score_bars", "training_curves"]
+__all__ = [
+    "ROLES",
+    "SHARES",
+    "WIDTH",
+    "Case",
+    "case_panels",
+    "empty_figure",
+    "legend_of",
+    "save",
+    "score_bars",
+    "tidy",
+    "training_curves",
+]
 
-_ROLES = (("train", "training", "#0072B2"), ("val", "validation", "#D55E00"))
-_SHARES = (*METRICS, "accuracy", "mean_iou")
+ROLES = (("train", "training", "#0072B2"), ("val", "validation", "#D55E00"))
+"""Prefix of the keys in a history, name, and color of the two curves."""
+
 _OBJECT_SHARES = ("object_f1", "panoptic_quality")
+SHARES = (*METRICS, "accuracy", "mean_iou", "mean_dice", *_OBJECT_SHARES)
+"""Scores between 0 and 1, which can stand beside each other."""
+
+WIDTH = 10.0
+"""Width of a figure that fills a page, in inches."""
+
 _COLUMNS = ("Image", "Truth", "Prediction", "Comparison")
 _LEGEND_COLUMNS = 6
-_WIDTH = 10.0
 _DPI = 150
 
 
@@ -55,7 +73,7 @@ def training_curves(history: Sequence[Mapping[str, Any]]) -> Figure:
         If there is nothing to draw.
     """
     curves = {
-        quantity: {role: _column(history, f"{role}_{quantity}") for role, _, _ in _ROLES}
+        quantity: {role: _column(history, f"{role}_{quantity}") for role, _, _ in ROLES}
         for quantity in ("loss", "dice")
     }
     shown = [quantity for quantity in curves if np.isfinite([*curves[quantity].values()]).any()]
@@ -67,7 +85,7 @@ def training_curves(history: Sequence[Mapping[str, Any]]) -> Figure:
         )
     epochs = np.array([record["epoch"] for record in history])
     best = _best(curves)
-    figure = _figure(_WIDTH / 2 * len(shown), 3.8)
+    figure = empty_figure(WIDTH / 2 * len(shown), 3.8)
     legend: dict[str, Line2D] = {}
     for axes, quantity in zip(figure.subplots(1, len(shown), squeeze=False)[0], shown, strict=True):
         legend |= _draw(axes, epochs, curves[quantity])
@@ -80,7 +98,7 @@ def training_curves(history: Sequence[Mapping[str, Any]]) -> Figure:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         if quantity == "dice":
             axes.set_ylim(0, 1.02)
-        _tidy(axes)
+        tidy(axes)
     figure.legend([*legend.values()], [*legend], loc="outside lower center", ncols=3, frameon=False)
     return figure
 
@@ -106,14 +124,12 @@ def case_panels(cases: Sequence[Case], *, classes: Sequence[int] | None = None) 
         raise InputError("there are no cases to show", expected="at least one", fix="score images first")
     panels = panels_of(cases, classes)
     # Beyond these limits a long image is shrunk rather than given a whole page, or a sliver.
-    heights = [
-        _WIDTH / 4 * float(np.clip(row[0].shape[0] / row[0].shape[1], 0.3, 1.6)) for row in panels.rows
-    ]
+    heights = [WIDTH / 4 * float(np.clip(row[0].shape[0] / row[0].shape[1], 0.3, 1.6)) for row in panels.rows]
     heights = [height + (0.65 if row == 0 else 0.4) for row, height in enumerate(heights)]
-    handles = _legend_of(panels)
+    handles = legend_of(panels)
     legend_rows = -(-len(handles) // _LEGEND_COLUMNS)
     heights.append(0.2 + 0.2 * legend_rows)
-    figure = _figure(_WIDTH, sum(heights))
+    figure = empty_figure(WIDTH, sum(heights))
     parts = figure.subfigures(len(cases) + 1, 1, squeeze=False, height_ratios=heights)
     *rows, bottom = parts[:, 0]
     for row, case, pictures in zip(rows, cases, panels.rows, strict=True):
@@ -135,15 +151,15 @@ def score_bars(report: Report, metrics: Sequence[str] | None = None) -> Figure:
     report : Report
         The scores.
     metrics : sequence of str, optional
-        Any of `METRICS`, ``"accuracy"``, ``"mean_iou"`` and, where objects were matched, ``"object_f1"``
-        and ``"panoptic_quality"``; `METRICS` and the last two, unless given.
+        Any of `METRICS`, ``"accuracy"``, ``"mean_iou"``, ``"mean_dice"`` and, where objects were matched,
+        ``"object_f1"`` and ``"panoptic_quality"``; `METRICS` and the last two, unless given.
 
     Raises
     ------
     InputError
         If a metric is not one of these.
     """
-    known = [key for key in (*_SHARES, *_OBJECT_SHARES) if key in report.values]
+    known = [key for key in SHARES if key in report.values]
     if metrics is None:
         metrics = [key for key in known if key in (*METRICS, *_OBJECT_SHARES)]
     if not metrics or set(metrics) - set(known):
@@ -153,7 +169,7 @@ def score_bars(report: Report, metrics: Sequence[str] | None = None) -> Figure:
             fix="correct the names",
         )
     mean, std = ([values[metric] for metric in metrics] for values in (report.mean, report.std))
-    figure = _figure(1.6 + 1.1 * len(metrics), 4.0)
+    figure = empty_figure(1.6 + 1.1 * len(metrics), 4.0)
     axes = figure.subplots()
     places = np.arange(len(metrics))
     axes.bar(places, mean, width=0.65, color="#56B4E9", alpha=0.55)
@@ -166,7 +182,7 @@ def score_bars(report: Report, metrics: Sequence[str] | None = None) -> Figure:
     axes.set_xticks(places, [TITLES[metric] for metric in metrics])
     top = max(1.0, *(m + s for m, s in zip(mean, std, strict=True)))
     axes.set(ylim=(0, top + 0.03), ylabel="Score", title=f"Mean ± std over images (n = {report.n})")
-    _tidy(axes)
+    tidy(axes)
     axes.grid(visible=False, axis="x")
     return figure
 
@@ -199,13 +215,15 @@ def save(figure: Figure, path: Path | str, *, overwrite: bool = False) -> Path:
     return path
 
 
-def _figure(width: float, height: float) -> Figure:
+def empty_figure(width: float, height: float) -> Figure:
+    """Make a figure of so many inches that arranges its parts without overlap."""
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 
 
-def _tidy(axes: Axes) -> None:
+def tidy(axes: Axes) -> None:
+    """Take away what holds no data, and put a light grid behind the rest."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(color="0.9", linewidth=0.8)
     axes.set_axisbelow(True)
@@ -219,7 +237,7 @@ def _column(history: Sequence[Mapping[str, Any]], key: str) -> NDArray[np.float6
 def _draw(axes: Axes, epochs: NDArray[Any], curves: Mapping[str, NDArray[np.float64]]) -> dict[str, Line2D]:
     """Draw the curves that have values, and return them by their label."""
     lines = {}
-    for role, label, color in _ROLES:
+    for role, label, color in ROLES:
         values = curves[role]
         known = np.isfinite(values)
         if known.any():
@@ -239,7 +257,8 @@ def _best(curves: Mapping[str, Mapping[str, NDArray[np.float64]]]) -> int | None
     return None
 
 
-def _legend_of(panels: Panels) -> list[Patch]:
+def legend_of(panels: Panels) -> list[Patch]:
+    """Name the colors of classes, where there are several, and of outcomes."""
     several = len(panels.labels) > 1
     outcomes = {name: color for name, color in OUTCOMES.items() if several or name != "wrong class"}
     classes = {}

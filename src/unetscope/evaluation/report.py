@@ -30,6 +30,7 @@ from unetscope.evaluation.score import ImageScore, object_scores
 __all__ = ["TITLES", "ClassSummary", "Report", "show_value"]
 
 _SCORES = (*METRICS, "accuracy")
+_WITH_BACKGROUND = ("mean_iou", "mean_dice")
 _OBJECTS = tuple(object_scores(ObjectCounts()))
 _DISTANCES = ("hausdorff95", "mean_surface_distance")
 _DIGITS = {"true_objects": 1, "predicted_objects": 1} | dict.fromkeys(_DISTANCES, 2)
@@ -41,6 +42,7 @@ TITLES = {
     "f1": "F1",
     "accuracy": "Accuracy",
     "mean_iou": "Mean IoU",
+    "mean_dice": "Mean Dice",
     "object_f1": "Object F1",
     "panoptic_quality": "PQ",
     "true_objects": "Objects",
@@ -119,12 +121,12 @@ class Report:
 
     @cached_property
     def values(self) -> dict[str, list[float]]:
-        """Of every image, in the order of `scores`: `METRICS`, accuracy and mean IoU.
+        """Of every image, in the order of `scores`: `METRICS`, accuracy, mean IoU and mean Dice.
 
         Scores of objects and distances, in `units`, too if any image has them; NaN where one has not, or
         where a distance is undefined.
         """
-        scores = {key: [score.metrics[key] for score in self.scores] for key in (*_SCORES, "mean_iou")}
+        scores = {key: [score.metrics[key] for score in self.scores] for key in (*_SCORES, *_WITH_BACKGROUND)}
         rows = self.rows()
         measured = [key for key in (*_OBJECTS, *_DISTANCES) if any(row.get(key) is not None for row in rows)]
         return scores | {key: [_or_nan(row.get(key)) for row in rows] for key in measured}
@@ -153,7 +155,7 @@ class Report:
 
     @cached_property
     def pooled(self) -> dict[str, float]:
-        """`METRICS`, accuracy, mean IoU and scores of objects from the counts of all images."""
+        """`METRICS`, accuracy, mean IoU, mean Dice and scores of objects from the counts of all images."""
         objects = [score.objects for score in self.scores if score.objects is not None]
         return macro(self._counts) | (object_scores(sum(objects, ObjectCounts())) if objects else {})
 

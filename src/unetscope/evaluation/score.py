@@ -53,7 +53,7 @@ class ImageScore:
 
     @cached_property
     def metrics(self) -> dict[str, float]:
-        """`METRICS`, ``"accuracy"`` and ``"mean_iou"`` of the image, each in [0, 1]."""
+        """`METRICS`, accuracy, mean IoU and mean Dice of the image, each in [0, 1]; see `macro`."""
         return macro(self.counts)
 
     @cached_property

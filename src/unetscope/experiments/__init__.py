@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from unetscope.experiments.answers import Answer
 from unetscope.experiments.experiment import (
     Arm,
     Budget,
@@ -13,8 +14,10 @@ from unetscope.experiments.experiment import (
     read_experiment,
 )
 from unetscope.experiments.folder import Cell, CellFacts, ExperimentFolder
+from unetscope.experiments.results import Results, Summary
 
 __all__ = [
+    "Answer",
     "Arm",
     "Budget",
     "Cell",
@@ -25,5 +28,7 @@ __all__ = [
     "ExperimentFolder",
     "Material",
     "Published",
+    "Results",
+    "Summary",
     "read_experiment",
 ]

@@ -92,7 +92,9 @@ def load_dataset(
     tests = [example for example in loaded if example.split == "test"]
     examples = [example for example in loaded if example.split != "test"]
     if test is not None:
-        more, unusable = api.load_examples(test, group=material.split.group, objects=objects)
+        # Images of one patient are not independent, whatever the split makes of that.
+        group = "auto" if material.split.group == "file" else material.split.group
+        more, unusable = api.load_examples(test, group=group, objects=objects)
         tests, left_out = tests + more, left_out + unusable
     if not tests:
         examples, tests = _draw_tests(examples, material)

@@ -14,6 +14,7 @@ own needs no more than the arms::
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -22,6 +23,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from unetscope.errors import RecipeError
+from unetscope.evaluation.report import TITLES
 from unetscope.recipe.recipe import NonNegative, Positive, Size, Split, Target
 
 __all__ = [
@@ -34,11 +36,18 @@ __all__ = [
     "Published",
     "from_dict",
     "read_experiment",
+    "slug",
     "to_yaml",
 ]
 
 # What may differ between two budgets that train the same.
 _WORDS: dict[str, Any] = {"about": "", "seeds": None}
+# How many there are says nothing about better or worse; and they need masks that number objects.
+_COUNTS = ("true_objects", "predicted_objects")
+_OBJECTS = ("object_f1", "panoptic_quality", *_COUNTS)
+_SECONDS = ("train_seconds", "predict_seconds")
+# Columns of the table of images, beside one for each arm.
+_COLUMNS = ("name", "group")
 Probability = Annotated[float, Field(gt=0, lt=1)]
 
 
@@ -100,12 +109,19 @@ class Budget(_Section):
 
     minutes: Positive | None = None
     """Training time: the budget of ``auto``, and for other recipes an end beside their number of epochs."""
+    auto_minutes: Positive | None = None
+    """Training time of ``auto``, where it is another."""
     settings: dict[str, Any] = {}
     """Changes to the recipes other than ``auto``, such as a smaller width."""
     seeds: tuple[int, ...] | None = None
     """Fewer seeds than the experiment asks for."""
     about: str = ""
     """What it changes, in a sentence."""
+
+    @property
+    def minutes_of_auto(self) -> float:
+        """Training time of ``auto``; 10 minutes, as always, where the budget does not say."""
+        return self.auto_minutes or self.minutes or 10.0
 
 
 class Contrast(_Section):
@@ -173,6 +189,27 @@ class Experiment(_Section):
                     raise ValueError(f"the threshold of {name!r} has no meaning for several classes")
         if len(set(self.seeds)) < len(self.seeds):
             raise ValueError(f"seeds {self.seeds} are not all different")
+        _check_names("arm", self.arms)
+        _check_names("condition", self.conditions)
+        return self
+
+    @model_validator(mode="after")
+    def _known_scores(self) -> Self:
+        asked = [each.metric for each in self.contrasts]
+        for name in (self.main, *self.metrics, *asked):
+            if name not in TITLES:
+                raise ValueError(f"there is no score {name!r}, only {', '.join(TITLES)}")
+            if name in _OBJECTS and self.material.target.kind != "instances":
+                raise ValueError(f"{name} needs masks that number objects: material.target.kind instances")
+        for name in (self.main, *asked):
+            if name in _COUNTS:
+                raise ValueError(f"{name} says how many there are, not what is better")
+        for name in (key for each in self.published for key in each.scores):
+            if name not in (*TITLES, *_SECONDS):
+                raise ValueError(f"there is no score {name!r}, only {', '.join((*TITLES, *_SECONDS))}")
+        for each in self.contrasts:
+            if each.better == each.than:
+                raise ValueError(f"{each.better!r} is compared with itself")
         return self
 
     @property
@@ -289,6 +326,22 @@ def _minutes(budget: str | float, experiment: Experiment) -> float:
     return minutes
 
 
+def slug(name: str) -> str:
+    """A name as part of a path: letters, digits, points and hyphens."""
+    return re.sub(r"[^\w.]+", "-", name.strip()).strip("-.") or "unnamed"
+
+
+def _check_names(kind: str, names: Iterable[str]) -> None:
+    """Refuse names that would share a folder or file, where case does not count either."""
+    known: dict[str, str] = {}
+    for name in names:
+        if kind == "arm" and name in _COLUMNS:
+            raise ValueError(f"an arm cannot be called {name!r}, as a column of the tables is")
+        other = known.setdefault(slug(name).casefold(), name)
+        if other != name:
+            raise ValueError(f"the {kind}s {other!r} and {name!r} would be kept in the same place")
+
+
 def _check(kind: str, names: Iterable[str], known: Mapping[str, object]) -> None:
     for name in names:
         if name not in known:
@@ -348,4 +401,18 @@ def read_experiment(path: Path) -> Experiment:
 
 def to_yaml(experiment: Experiment) -> str:
     """The experiment as YAML; `read_experiment` gives it back equal."""
-    return yaml.safe_dump(experiment.to_dict(), sort_keys=False, allow_unicode=True, width=100)
+    return yaml.dump(experiment.to_dict(), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes long texts as a person would, and odd line breaks so that they come back."""
+
+
+def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    # PyYAML writes a next line (U+0085) and a separator as they are, and reads them as the end of a line.
+    odd = any(letter in text for letter in "\x85\u2028\u2029")
+    style = '"' if odd else "|" if "\n" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _represent_text)

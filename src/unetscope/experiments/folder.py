@@ -19,8 +19,9 @@ Whoever watches an experiment needs nothing else, and no torch.
 from __future__ import annotations
 
 import json
-import re
 import shutil
+import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -32,16 +33,23 @@ from numpy.typing import NDArray
 
 from unetscope.errors import ModelError
 from unetscope.evaluation import Report, read_report
-from unetscope.experiments.experiment import Experiment, read_experiment
+from unetscope.experiments.experiment import Experiment, read_experiment, slug
 from unetscope.io.write import atomic, write_json, write_text
 from unetscope.training.folder import RunFolder, WatchedFolder, damaged
 
 __all__ = ["Cell", "CellFacts", "ExperimentFolder", "slug"]
 
-
-def slug(name: str) -> str:
-    """A name as part of a path: letters, digits, points and hyphens."""
-    return re.sub(r"[^\w.]+", "-", name.strip()).strip("-.") or "unnamed"
+# What reading labels that are none may end in.
+_UNREADABLE = (
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    EOFError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 @dataclass(frozen=True)
@@ -165,10 +173,11 @@ class Cell:
         """
         path = self._labels_path(condition)
         try:
-            with np.load(path, allow_pickle=False) as file:
-                names = json.loads(str(file["names"]))
-                return {name: file[f"labels_{index}"] for index, name in enumerate(names)}
-        except (OSError, ValueError, LookupError, TypeError):
+            # NumPy leaves a file open that it cannot read.
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+                names = json.loads(str(arrays["names"]))
+                return {name: arrays[f"labels_{index}"] for index, name in enumerate(names)}
+        except _UNREADABLE:
             raise damaged(path) from None
 
     def write_scores(self, condition: str, report: Report, labels: dict[str, NDArray[Any]]) -> None:
@@ -244,8 +253,11 @@ class ExperimentFolder(WatchedFolder):
             If the file is missing or damaged.
         """
         try:
-            return list(json.loads((self.path / "dataset.json").read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):
+            entries = json.loads((self.path / "dataset.json").read_text(encoding="utf-8"))
+            if not all(entry.keys() >= {"name", "group", "role"} for entry in entries):
+                raise ValueError("an image has no name, group or role")
+            return list(entries)
+        except (OSError, ValueError, TypeError, AttributeError):
             raise damaged(self.path / "dataset.json") from None
 
     def clear(self) -> None:

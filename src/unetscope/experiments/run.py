@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from numpy.typing import NDArray
+
 from unetscope import api
 from unetscope.errors import ModelError, OutputError, TrainingError, explain
 from unetscope.experiments.dataset import Dataset, examples_of, load_dataset, noisy
@@ -21,12 +23,11 @@ from unetscope.io import output_folder, write_json, write_text
 from unetscope.recipe import Recipe, change
 
 if TYPE_CHECKING:
+    from unetscope.experiments.panels import Pictures
     from unetscope.training.dataset import Example
     from unetscope.training.loop import EpochRecord
 
 __all__ = ["ExperimentRun", "Step", "prepare_experiment"]
-
-_MINUTES_OF_AUTO = 10.0
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,37 @@ class ExperimentRun:
                 self._score(cell)
                 yield Step(cell, self._done, of)
         self._tell("finished", None, of)
+
+    def minutes(self, cell: Cell) -> float | None:
+        """How long a cell may train; None where epochs alone decide."""
+        arm, budget = self.experiment.arms[cell.arm], self.experiment.budget
+        if arm.recipe == "auto":
+            return budget.minutes_of_auto
+        return budget.minutes
+
+    def pictures(self) -> Pictures:
+        """The pixels that the report shows, with what each arm says about one training image."""
+        from unetscope.experiments.panels import Pictures
+
+        tests = [example for example in self.dataset.tests if "T" not in example.image.axes]
+        training = [example for example in self.dataset.of("training") if "T" not in example.image.axes][:1]
+        noises = {name: each.noise for name, each in self.experiment.conditions.items() if each.noise}
+        return Pictures(
+            test={example.name: _pixels(example) for example in tests},
+            training={example.name: _pixels(example) for example in training},
+            training_labels={cell.arm: _labels(cell, training, self.device) for cell in self._first_cells()},
+            noisy={
+                name: {one.name: noisy(one.image, sigma).channel_first() for one in tests}
+                for name, sigma in noises.items()
+            },
+        )
+
+    def _first_cells(self) -> list[Cell]:
+        """The finished cell of the first seed of every arm."""
+        first: dict[str, Cell] = {}
+        for cell in self.folder.finished():
+            first.setdefault(cell.arm, cell)
+        return list(first.values())
 
     @property
     def _done(self) -> int:
@@ -276,17 +308,15 @@ def recipe_of(
     RecipeError
         If there is no such preset or file, or a setting is wrong.
     """
-    minutes = budget.minutes
     if arm.recipe == "auto":
-        plan = api.plan_examples(
-            examples, minutes=minutes or _MINUTES_OF_AUTO, device=device, settings=arm.settings
-        )
+        minutes = budget.minutes_of_auto
+        plan = api.plan_examples(examples, minutes=minutes, device=device, settings=arm.settings)
         recipe = change(plan.recipe, arm.settings)
     else:
         # Settings of the budget last: it is what fits.
         recipe = change(api.find_recipe(arm.recipe), {**arm.settings, **budget.settings})
-        if minutes is not None:
-            recipe = change(recipe, {"training.minutes": minutes})
+        if budget.minutes is not None:
+            recipe = change(recipe, {"training.minutes": budget.minutes})
     return recipe.model_copy(update={"seed": seed})
 
 
@@ -315,6 +345,15 @@ def _begin(experiment: Experiment, dataset: Dataset, out: Path, *, overwrite: bo
         write_json(out / "dataset.json", described, overwrite=True)
     write_text(out / "experiment.yaml", to_yaml(experiment), overwrite=True)
     return ExperimentFolder(out)
+
+
+def _pixels(example: Example) -> tuple[NDArray[Any], NDArray[Any]]:
+    return example.image.channel_first(), example.mask.data
+
+
+def _labels(cell: Cell, examples: Sequence[Example], device: str) -> dict[str, NDArray[Any]]:
+    model = api.load_model(cell.run.path, device=device)
+    return {example.name: api.predict(model, example.image).labels.data for example in examples}
 
 
 def _machine(device: str) -> str:

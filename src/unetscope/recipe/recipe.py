@@ -329,7 +329,8 @@ class Augmentation(_Section):
     elastic_spacing: Annotated[Positive, shown(unit="px", step=1)] = 32.0
     """Distance between displaced points, pixels; in between, displacements are smooth."""
     noise: Annotated[NonNegative, shown(step=0.01)] = 0.0
-    """Largest standard deviation of Gaussian noise, in normalized values; each sample draws its own."""
+    """Largest standard deviation of Gaussian noise, in normalized values; each sample draws its own, and half
+    of them get none."""
     brightness: Annotated[NonNegative, shown(step=0.01)] = 0.0
     """Largest shift of the values, in normalized values."""
     contrast: Annotated[float, Field(ge=0, lt=1)] = 0.0

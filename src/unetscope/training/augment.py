@@ -151,7 +151,8 @@ def change_values(images: Tensor, settings: Augmentation, generator: torch.Gener
         images = images + draw(settings.brightness)
     if settings.noise > 0:
         noise = torch.randn(images.shape, generator=generator, device=images.device)
-        images = images + noise * draw(settings.noise).abs()
+        # Half of the samples get none, so that noise is survived and clean images are not unlearned.
+        images = images + noise * draw(settings.noise).clamp(min=0)
     return images
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 
@@ -25,5 +27,5 @@ def gains_from_half(device: str) -> bool:
     if device == "cuda":
         return True
     # Older versions of torch do not tell.
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)
-    return device == "cpu" and bool(capabilities().get("amx_bf16"))
+    tell: Callable[[], Mapping[str, Any]] = getattr(torch.cpu, "get_capabilities", dict)
+    return device == "cpu" and bool(tell().get("amx_bf16"))

@@ -114,3 +114,11 @@ def test_labels_are_not_taken_for_bool():
 def test_probabilities_are_not_taken_for_labels():
     with pytest.raises(InputError, match="the prediction of the image holds float32"):
         count_classes(np.zeros((2, 2), int), np.zeros((2, 2), np.float32), [1])
+
+
+def test_mean_dice_counts_the_background_as_a_class() -> None:
+    truth, predicted = np.array([[0, 0, 0, 1, 1, 2]]), np.array([[0, 0, 1, 1, 1, 0]])
+    # Class 0: 2·2/(3+3), class 1: 2·2/(2+3), class 2: found nowhere.
+    values = macro(count_classes(truth, predicted, [0, 1, 2, 3]))
+    assert values["mean_dice"] == pytest.approx((4 / 6 + 4 / 5 + 0) / 3)
+    assert values["dice"] == pytest.approx((4 / 5 + 0) / 2)

@@ -31,6 +31,22 @@ def convolutions(model):
     return [module for module in model.modules() if isinstance(module, CONVOLUTIONS)]
 
 
+def traced(name, channels, size, outputs=1):
+    """(kind, channels, size, parameters) of every convolution, in the order in which an image meets them."""
+    model = network(name, channels, outputs)
+    lines = []
+
+    def note(module, _, output):
+        kind = "up" if isinstance(module, nn.ConvTranspose2d) else "conv"
+        parameters = sum(weights.numel() for weights in module.parameters())
+        lines.append((kind, output.shape[1], output.shape[2], parameters))
+
+    for module in convolutions(model):
+        module.register_forward_hook(note)
+    model(torch.empty((1, channels, size, size), device="meta"))
+    return lines
+
+
 def test_the_presets():
     assert list(PRESETS) == NAMES
     recipes = [preset(name) for name in NAMES]
@@ -112,6 +128,44 @@ def test_left_ventricle_has_the_layers_of_the_listing():
     assert count_parameters("left-ventricle", 1) == 7_759_521
 
 
+def test_left_ventricle_has_the_summary_that_keras_would_print():
+    # get_unet line by line: channels and size after each layer, and (9·inputs + 1)·outputs parameters, for
+    # the transposed 2×2 ones (4·inputs + 1)·outputs, worked out from the listing.
+    assert traced("left-ventricle", 1, 128) == [
+        ("conv", 32, 128, 320),
+        ("conv", 32, 128, 9_248),
+        ("conv", 64, 64, 18_496),
+        ("conv", 64, 64, 36_928),
+        ("conv", 128, 32, 73_856),
+        ("conv", 128, 32, 147_584),
+        ("conv", 256, 16, 295_168),
+        ("conv", 256, 16, 590_080),
+        ("conv", 512, 8, 1_180_160),
+        ("conv", 512, 8, 2_359_808),
+        ("up", 256, 16, 524_544),
+        ("conv", 256, 16, 1_179_904),
+        ("conv", 256, 16, 590_080),
+        ("up", 128, 32, 131_200),
+        ("conv", 128, 32, 295_040),
+        ("conv", 128, 32, 147_584),
+        ("up", 64, 64, 32_832),
+        ("conv", 64, 64, 73_792),
+        ("conv", 64, 64, 36_928),
+        ("up", 32, 128, 8_224),
+        ("conv", 32, 128, 18_464),
+        ("conv", 32, 128, 9_248),
+        ("conv", 1, 128, 33),
+    ]
+
+
+def test_left_ventricle_activates_every_convolution_but_the_transposed_and_the_last():
+    model = network("left-ventricle", 1)
+    blocks = [*model.down, *model.merge]
+    assert [type(layer) for block in blocks for layer in block] == [nn.Conv2d, nn.ReLU] * 18
+    assert [type(layer) for up in model.up for layer in up] == [nn.ConvTranspose2d] * 4
+    assert isinstance(model.head, nn.Conv2d)
+
+
 def test_xray_multiclass():
     recipe = preset("xray-multiclass")
     assert recipe.target.kind == "multiclass"
@@ -170,6 +224,30 @@ def test_cell_semantic_has_the_layers_of_the_listing():
     ours = [sum(p.numel() for p in c.parameters()) for c in convolutions(network("cell-semantic", 3))]
     for count in printed:
         assert ours.count(count) >= printed.count(count), count
+
+
+def test_cell_semantic_has_the_sizes_of_the_listing():
+    # Figure 4 names the encoder's, figure 6 the deepest block, figure 7 prints all below conv2d_10.
+    encoder = [("conv", n, s) for n, s in ((16, 64), (32, 32), (64, 16), (128, 8), (256, 4)) for _ in "12"]
+    printed = [
+        ("conv", 128, 8, 295_040),
+        ("conv", 128, 8, 147_584),
+        ("up", 64, 16, 73_792),
+        ("conv", 64, 16, 73_792),
+        ("conv", 64, 16, 36_928),
+        ("up", 32, 32, 18_464),
+        ("conv", 32, 32, 18_464),
+        ("conv", 32, 32, 9_248),
+        ("up", 16, 64, 4_624),
+        ("conv", 16, 64, 4_624),
+        ("conv", 16, 64, 2_320),
+        # Printed as a transposed convolution; with stride 1 it is the same layer.
+        ("conv", 1, 64, 145),
+    ]
+    ours = traced("cell-semantic", 3, 64)
+    assert [line[:3] for line in ours[:10]] == encoder
+    assert ours[10][:3] == ("up", 128, 8)
+    assert ours[11:] == printed
 
 
 def test_hela_border():

@@ -283,6 +283,12 @@ def test_noise_has_its_own_strength_in_every_sample() -> None:
     assert deviations.min() < 0.02
 
 
+def test_about_half_of_the_samples_get_no_noise() -> None:
+    images = torch.zeros(400, 1, 4, 4)
+    untouched = (_changed(images, noise=0.1) == 0).flatten(1).all(dim=1)
+    assert 0.4 < untouched.float().mean() < 0.6
+
+
 def test_the_generator_decides_on_values() -> None:
     amounts = {"noise": 0.1, "gamma": 0.2, "contrast": 0.2, "brightness": 0.1}
     assert torch.equal(_changed(_values(), **amounts), _changed(_values(), **amounts))
