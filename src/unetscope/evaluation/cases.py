@@ -65,7 +65,8 @@ class Panels:
 def panels_of(cases: Sequence[Case], classes: Sequence[int] | None = None) -> Panels:
     """Make the pictures of all cases.
 
-    Gray values, and colors of more than 8 bits, are stretched between their 1st and 99th percentile.
+    Gray values, also those that are stored as colors, and colors of more than 8 bits, are stretched between
+    their 1st and 99th percentile.
 
     Parameters
     ----------
@@ -129,7 +130,8 @@ def _channels_last(case: Case) -> NDArray[Any]:
 
 def _displayed(image: NDArray[Any]) -> NDArray[np.float32]:
     """Stretch (Y, X, C) values to (Y, X, 3) in [0, 1]."""
-    if image.shape[-1] == 3 and image.dtype == np.uint8:
+    colored = image.shape[-1] == 3 and bool((image != image[..., :1]).any())
+    if colored and image.dtype == np.uint8:
         return image.astype(np.float32) / np.float32(255)
     if image.shape[-1] != 3:
         image = image.mean(axis=-1, keepdims=True).repeat(3, axis=-1)

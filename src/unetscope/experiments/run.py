@@ -18,12 +18,13 @@ from unetscope.errors import ModelError, OutputError, TrainingError, explain
 from unetscope.experiments.dataset import Dataset, examples_of, load_dataset, noisy
 from unetscope.experiments.experiment import Arm, Budget, Condition, Experiment, to_yaml
 from unetscope.experiments.folder import Cell, CellFacts, ExperimentFolder
+from unetscope.experiments.results import Results
 from unetscope.experiments.scoring import score, score_everything
 from unetscope.io import output_folder, write_json, write_text
 from unetscope.recipe import Recipe, change
 
 if TYPE_CHECKING:
-    from unetscope.experiments.panels import Pictures
+    from unetscope.experiments.report import Pictures
     from unetscope.training.dataset import Example
     from unetscope.training.loop import EpochRecord
 
@@ -111,18 +112,21 @@ class ExperimentRun:
 
     def pictures(self) -> Pictures:
         """The pixels that the report shows, with what each arm says about one training image."""
-        from unetscope.experiments.panels import Pictures
+        from unetscope.experiments.report import Pictures
+        from unetscope.experiments.report.charts import ranks
 
-        tests = [example for example in self.dataset.tests if "T" not in example.image.axes]
-        training = [example for example in self.dataset.of("training") if "T" not in example.image.axes][:1]
-        noises = {name: each.noise for name, each in self.experiment.conditions.items() if each.noise}
+        tests = {example.name: example for example in self.dataset.tests if "T" not in example.image.axes}
+        training = [example for example in self.dataset.of("training") if "T" not in example.image.axes]
+        shown = [name for name in ranks(Results(self.folder)) if name in tests]
+        noises = {name: each.noise for name, each in self.folder.experiment.conditions.items() if each.noise}
+        labels = {cell.arm: _labels(cell, training[:1], self.device) for cell in self._first_cells()}
         return Pictures(
-            test={example.name: _pixels(example) for example in tests},
+            test={name: _pixels(example) for name, example in tests.items()},
             training={example.name: _pixels(example) for example in training},
-            training_labels={cell.arm: _labels(cell, training, self.device) for cell in self._first_cells()},
+            training_labels=labels,
             noisy={
-                name: {one.name: noisy(one.image, sigma).channel_first() for one in tests}
-                for name, sigma in noises.items()
+                condition: {name: noisy(tests[name].image, sigma).channel_first() for name in shown}
+                for condition, sigma in noises.items()
             },
         )
 

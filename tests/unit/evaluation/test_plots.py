@@ -235,3 +235,15 @@ def test_save_writes_a_png_and_replaces_only_when_told(tmp_path):
 def test_evaluation_imports_neither_matplotlib_nor_torch():
     code = "import sys, unetscope.evaluation; assert not {'matplotlib', 'torch'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_gray_values_stored_as_colors_are_shown_like_gray_values() -> None:
+    gray = np.arange(64, dtype=np.uint8).reshape(8, 8)
+    mask = gray > 40
+    cases = [Case("a", picture, mask, mask) for picture in (gray, np.stack([gray] * 3, axis=-1))]
+    (first, *_), (second, *_) = panels_of(cases).rows
+    np.testing.assert_array_equal(first, second)
+    assert first.max() == 1
+    colored = np.stack([gray, gray // 2, gray], axis=-1)
+    ((as_it_is, *_),) = panels_of([Case("b", colored, mask, mask)]).rows
+    np.testing.assert_allclose(as_it_is, colored / 255, atol=1e-6)

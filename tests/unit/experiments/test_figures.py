@@ -1,16 +1,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import get_args
 
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
+from scipy import ndimage
 
-from unetscope.evaluation import Report, score_image
+from unetscope.evaluation import Report, match_objects, score_image
+from unetscope.evaluation.cases import CLASSES
 from unetscope.evaluation.overlay import OUTCOMES, overlay, rgb
 from unetscope.experiments import Arm, Condition, Experiment, Material, Published
-from unetscope.experiments.charts import (
+from unetscope.experiments.report.charts import (
     arm_bars,
     bar_metrics,
     image_spread,
@@ -18,9 +21,10 @@ from unetscope.experiments.charts import (
     size_curve,
     size_series,
 )
-from unetscope.experiments.curves import arm_curves
-from unetscope.experiments.figures import FIGURES, Pictures, draw_figures
-from unetscope.experiments.panels import arm_panels, misclassified, noise_panels, weight_panels
+from unetscope.experiments.report.curves import arm_curves
+from unetscope.experiments.report.details import misclassified, noise_panels, object_panels, weight_panels
+from unetscope.experiments.report.figures import FIGURES, Pictures, draw_figures
+from unetscope.experiments.report.panels import arm_panels
 from unetscope.experiments.results import Results
 from unetscope.recipe import change, presets, to_yaml
 from unetscope.recipe.recipe import BorderWeights, Target
@@ -75,6 +79,7 @@ def test_all_figures_are_laid_out_without_complaint(finished_experiment, arms, s
     noise = {name: {name_of(0): picture(folder.experiment, 0)[0]} for name in conditions[1:]}
     drawn = list(draw_figures(folder, Results(folder), pictures_of(folder, noisy=noise)))
     expected = {*FIGURES} - {"size"} - ({"noise"} if len(conditions) == 1 else set())
+    expected -= set() if kind == "instances" else {"objects"}
     assert [each.name for each in drawn] == [name for name in FIGURES if name in expected]
     for each in drawn:
         # What does not fit is a warning, and warnings are errors.
@@ -311,11 +316,11 @@ def test_panels_on_the_grid_and_with_the_noise_of_the_first_condition(finished_e
     (cell,) = results.cells
     labels = {name: np.ones((12, 16), np.uint8) for name in results.image_names()}
     cell.write_scores("small and noisy", cell.report("small and noisy"), labels)
-    white = {name: np.full((3, 24, 24), 255, np.uint8) for name in results.image_names()}
-    pixels = pictures_of(folder, noisy={"small and noisy": white})
+    red = np.stack([np.full((24, 24), value, np.uint8) for value in (255, 0, 0)])
+    pixels = pictures_of(folder, noisy={"small and noisy": dict.fromkeys(results.image_names(), red)})
     row = arm_panels(results, pixels).subfigs[0]
     assert shown(row, "Image").shape == (12, 16, 3)
-    assert shown(row, "Image").min() == 1.0
+    assert (shown(row, "Image") == [1, 0, 0]).all()
     _, mask = pixels.test[next(iter(ranks(results)))]
     expected = mask[np.ix_(np.arange(1, 24, 2), ((np.arange(16) + 0.5) * 1.5).astype(int))]
     assert np.array_equal(shown(row, "Truth")[..., 0], expected > 0)
@@ -351,7 +356,7 @@ def test_many_arms_take_several_lines_and_large_pictures_are_thinned(finished_ex
 def test_nothing_is_drawn_of_images_that_are_not_there(finished_experiment):
     folder = finished_experiment()
     nothing = Pictures({})
-    for draw in (arm_panels, misclassified, weight_panels, noise_panels):
+    for draw in (arm_panels, object_panels, misclassified, weight_panels, noise_panels):
         assert draw(Results(folder), nothing) is None
 
 
@@ -377,6 +382,53 @@ def touching():
     mask = np.zeros((30, 40), np.uint16)
     mask[5:15, 5:12], mask[5:15, 12:20], mask[22:26, 30:36] = 1, 2, 3
     return mask
+
+
+def test_objects_have_the_color_of_the_true_one_they_cover_most(finished_experiment):
+    folder = finished_experiment(("plain", "auto"), seeds=(0,), images=2, kind="instances")
+    apart = np.zeros((30, 40), np.uint16)
+    apart[2:5, 2:5] = 1
+    truth = touching()
+    merged = (truth > 0).astype(np.uint8)
+    split = np.where(truth > 0, truth + 10, 0)
+    split[5:8, 5:12], split[0:3, 35:38] = 50, 60
+    for cell, labels in zip(Results(folder).cells, (merged, split), strict=True):
+        parts = ndimage.label(labels)[0] if labels is merged else labels
+        scores = [
+            replace(score_image(name, mask > 0, each > 0, surface=False), objects=match_objects(mask, each))
+            for name, mask, each in ((name_of(0), apart, apart), (name_of(1), truth, parts))
+        ]
+        cell.write_scores("test images", Report(tuple(scores)), {name_of(0): apart, name_of(1): labels})
+    pixels = Pictures({name_of(0): (apart, apart), name_of(1): (truth, truth)})
+    figure = object_panels(Results(folder), pixels)
+    assert figure.get_suptitle() == f"test image: {name_of(1)}"
+    tiles = {axes.get_title(): axes.images[0].get_array() for axes in figure.axes}
+    # Merged: of three objects one is found, and two parts are one. Split: three are found, two are too many.
+    assert [*tiles] == ["Image", "Truth", "plain\nObject F1 0.800", "auto\nObject F1 0.750"]
+    _, true, one, many = tiles.values()
+    assert np.array_equal(true[10, 7], rgb(CLASSES[1]))
+    assert np.array_equal(true[10, 15], rgb(CLASSES[2]))
+    assert not true[10, 11].any(), "what touches is parted by a line"
+    assert np.array_equal(one[10, 7], one[10, 15])
+    assert one[10, 11].any()
+    assert np.array_equal(many[10, 7], rgb(CLASSES[1]))
+    assert np.array_equal(many[5, 7], rgb(CLASSES[1]))
+    assert not many[8, 7].any()
+    assert np.array_equal(many[1, 36], rgb("#999999"))
+    assert np.array_equal(many[24, 33], rgb(CLASSES[3]))
+
+
+def test_objects_are_shown_where_most_of_them_touch(finished_experiment):
+    folder = finished_experiment(("plain",), seeds=(0,), images=1, kind="instances")
+    mask = np.zeros((300, 400), np.uint16)
+    mask[:, 100:110], mask[250:, 390:395], mask[250:, 395:] = 1, 2, 3
+    score = replace(score_image(name_of(0), mask > 0, mask > 0), objects=match_objects(mask, mask))
+    Results(folder).cells[0].write_scores("test images", Report((score,)), {name_of(0): mask})
+    figure = object_panels(Results(folder), Pictures({name_of(0): (mask, mask)}))
+    tile = shown(figure, "Truth")
+    assert tile.shape == (128, 128, 3)
+    colors = {tuple(color) for color in tile.reshape(-1, 3)}
+    assert colors == {tuple(rgb(color)) for color in ("#000000", CLASSES[2], CLASSES[3])}
 
 
 @pytest.mark.parametrize("balance", [True, False])

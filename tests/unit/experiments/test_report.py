@@ -12,7 +12,7 @@ from markdown_it import MarkdownIt
 from PIL import Image
 
 from unetscope.experiments import Arm, Budget, Condition, Contrast, Material, Published
-from unetscope.experiments.blocks import (
+from unetscope.experiments.report.blocks import (
     Foreign,
     Heading,
     Items,
@@ -23,9 +23,9 @@ from unetscope.experiments.blocks import (
     lowered,
     to_markdown,
 )
-from unetscope.experiments.figures import Pictures
-from unetscope.experiments.page import to_html
-from unetscope.experiments.report import report_blocks, write_report
+from unetscope.experiments.report.figures import Pictures
+from unetscope.experiments.report.page import to_html
+from unetscope.experiments.report.write import report_blocks, write_report
 from unetscope.experiments.results import Results
 from unetscope.io.write import write_json
 from unetscope.recipe.recipe import Target

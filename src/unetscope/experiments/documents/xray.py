@@ -17,8 +17,9 @@ it fails.
 **Left open or wrong, and what is done here.** Its numbers are of the images that chose the epoch; ours are
 of test slices that no training sees. Clean and noisy test images are scored apart, as two conditions; its
 99.08 and 66.48 % stand beside the noisy ones, though half of its images are clean. Its Dice is the mean
-over three classes, background included, which is "mean Dice" here; "Dice" is over the two others. It calls the step from 99.105 to 98.667 % "a percentile difference of 3.3 %"; it is
-0.44 %. What a "row in the training dataset" is, and how large its images are, is not said.
+over three classes, background included, which is "mean Dice" here; "Dice" is over the two others. It calls
+the step from 99.105 to 98.667 % "a percentile difference of 3.3 %"; it is 0.44 %. What a "row in the
+training dataset" is, and how large its images are, is not said.
 
 Slices here are few and large, so they are cut into tiles of 124×124 pixels, which are trained on and scored
 one by one. Tiles of one slice never both train and validate. The smaller training sets are drawn with the

@@ -13,7 +13,9 @@ from pathlib import Path
 from unetscope import __version__
 from unetscope._words import count
 from unetscope.evaluation.report import TITLES, Report, show_value
-from unetscope.experiments.blocks import (
+from unetscope.experiments.experiment import Experiment
+from unetscope.experiments.folder import ExperimentFolder
+from unetscope.experiments.report.blocks import (
     Block,
     Foreign,
     Heading,
@@ -24,12 +26,10 @@ from unetscope.experiments.blocks import (
     Table,
     to_markdown,
 )
-from unetscope.experiments.experiment import Experiment
-from unetscope.experiments.figures import FIGURES, Pictures, draw_figures
-from unetscope.experiments.folder import ExperimentFolder
-from unetscope.experiments.page import to_html
+from unetscope.experiments.report.figures import FIGURES, Pictures, draw_figures
+from unetscope.experiments.report.page import to_html
+from unetscope.experiments.report.setup import setup_blocks
 from unetscope.experiments.results import Results, Summary
-from unetscope.experiments.setup import setup_blocks
 from unetscope.io.write import write_text
 
 __all__ = ["report_blocks", "write_report"]

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
-from unetscope.experiments.blocks import (
+from unetscope.experiments.report.blocks import (
     Block,
     Foreign,
     Heading,

@@ -10,15 +10,10 @@ from matplotlib.figure import Figure
 
 from unetscope._words import count
 from unetscope.evaluation.report import TITLES
-from unetscope.experiments.charts import arm_bars, bar_metrics, image_spread, size_curve
-from unetscope.experiments.curves import arm_curves
-from unetscope.experiments.panels import (
-    Pictures,
-    arm_panels,
-    misclassified,
-    noise_panels,
-    weight_panels,
-)
+from unetscope.experiments.report.charts import arm_bars, bar_metrics, image_spread, size_curve
+from unetscope.experiments.report.curves import arm_curves
+from unetscope.experiments.report.details import misclassified, noise_panels, object_panels, weight_panels
+from unetscope.experiments.report.panels import Pictures, arm_panels
 
 if TYPE_CHECKING:
     from unetscope.experiments.folder import ExperimentFolder
@@ -26,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FIGURES", "Drawing", "Pictures", "draw_figures"]
 
-FIGURES = ("bars", "images", "size", "panels", "misclassified", "weights", "noise", "curves")
+FIGURES = ("bars", "images", "size", "panels", "objects", "misclassified", "weights", "noise", "curves")
 """Names of all figures that a report may have, in their order."""
 
 
@@ -103,6 +98,12 @@ def _pictures(results: Results, pictures: Pictures) -> Iterator[Drawing]:
             f"are those of the first seed, scored as in “{experiment.first_condition}”."
         )
         yield Drawing("panels", "Predictions", caption, figure)
+    if (figure := object_panels(results, pictures)) is not None:
+        caption = (
+            "Where most objects touch, from close up. An object has the color of the true one that it covers "
+            "most, and is gray if it covers none: where two have become one, one color is missing."
+        )
+        yield Drawing("objects", "Which objects are told apart", caption, figure)
     if "misclassified" in experiment.figures and (figure := misclassified(results, pictures)) is not None:
         caption = "The worst test image. Pixels that are wrong have the color of their true class."
         yield Drawing("misclassified", "Which pixels are wrong", caption, figure)

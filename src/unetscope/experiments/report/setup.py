@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from unetscope._words import count
-from unetscope.experiments.blocks import Block, Items, Table
 from unetscope.experiments.experiment import Arm, Experiment
+from unetscope.experiments.report.blocks import Block, Items, Table
 
 if TYPE_CHECKING:
     from unetscope.experiments.folder import ExperimentFolder

@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from unetscope.evaluation.plots import ROLES, WIDTH, empty_figure, tidy
-from unetscope.experiments.charts import COLORS
+from unetscope.experiments.report.charts import COLORS
 
 if TYPE_CHECKING:
     from unetscope.experiments.results import Results
