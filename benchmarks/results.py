@@ -3,9 +3,9 @@
     python benchmarks/results.py retina
     python benchmarks/results.py left-ventricle --budget full --device cuda
 
-runs ``unetscope experiment`` as a user would, writes ``benchmarks/results/experiment-NAME-BUDGET.json`` and the
-table of ``docs/results.md``. The data lie beside the project, in ``../shared/data``, or where ``--data`` says.
-Called again it goes on where it stopped; ``--tables`` only writes the tables anew, from the JSON files.
+runs ``unetscope experiment`` as a user would, writes ``benchmarks/results/experiment-NAME-BUDGET.json`` and
+the table of ``docs/results.md``. The data lie beside the project, in ``../shared/data``, or where ``--data``
+says. Called again it goes on where it stopped; ``--tables`` only writes the tables anew, from the JSON files.
 """
 
 from __future__ import annotations

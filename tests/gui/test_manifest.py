@@ -44,7 +44,7 @@ def test_every_command_is_used_or_can_be_called_by_a_person(manifest: PluginMani
 
 def test_the_widgets_come_in_the_order_of_the_work(manifest: PluginManifest) -> None:
     names = [widget.display_name for widget in manifest.contributions.widgets or []]
-    assert names == ["1 Dataset", "2 Normalize", "3 Train", "4 Predict", "5 Metrics"]
+    assert names == ["1 Dataset", "2 Normalize", "3 Train", "4 Predict", "5 Metrics", "Experiments"]
     assert {command.widget for command in COMMANDS.values()} <= set(names)
 
 

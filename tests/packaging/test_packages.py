@@ -128,7 +128,7 @@ def test_the_installed_plugin_is_found_with_all_that_it_names(installed: Path, t
         "manifest = PluginManifest.from_distribution('unetscope'); "
         "print(import_module('unetscope').__file__); "
         "print(*[c.python_name for c in manifest.contributions.commands]); "
-        "print(*[w.display_name[2:] for w in manifest.contributions.widgets])"
+        "print(*[w.display_name.split()[-1] for w in manifest.contributions.widgets])"
     )
     place, names, widgets = run(installed / "python", "-c", code, cwd=tmp_path).splitlines()
     assert Path(place).is_relative_to(installed.parent)
@@ -137,7 +137,7 @@ def test_the_installed_plugin_is_found_with_all_that_it_names(installed: Path, t
         module, _, function = name.partition(":")
         source = (package / module.replace(".", "/")).with_suffix(".py").read_text(encoding="utf-8")
         assert re.search(rf"^(def|class) {function}\b", source, re.MULTILINE), name
-    assert widgets.split() == ["Dataset", "Normalize", "Train", "Predict", "Metrics"]
+    assert widgets.split() == ["Dataset", "Normalize", "Train", "Predict", "Metrics", "Experiments"]
 
 
 def test_the_installed_package_is_its_own_and_has_its_data(installed: Path, tmp_path: Path) -> None:

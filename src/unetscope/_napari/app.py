@@ -74,6 +74,9 @@ def open_viewer(paths: Sequence[Path] = (), *, sample: str | None = None) -> nap
     docks, widgets = [], []
     for contribution in manifest.contributions.widgets or []:
         name = contribution.display_name
+        if not name[0].isdigit():
+            # Only the steps of the work: more tabs have no room, and the menu has them all.
+            continue
         dock, widget = viewer.window.add_plugin_dock_widget(_PLUGIN, name, tabify=True)
         # Five tabs have no room for "(unetscope)" each.
         dock.setWindowTitle(name)

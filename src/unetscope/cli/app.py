@@ -526,7 +526,6 @@ def experiment(
         Folder of the test images with their masks, if they are not in DATA.
     """
     from unetscope.cli.experiment import announce, find_experiment, result_table, run_experiment
-    from unetscope.experiments.report import write_report
     from unetscope.experiments.results import Results
     from unetscope.experiments.run import prepare_experiment
 
@@ -548,9 +547,8 @@ def experiment(
         if not any(run.folder.finished()):
             raise
         note("stopped; the same command goes on from here")
+    report = run.report()
     results = Results(run.folder)
-    results.write()
-    report = write_report(run.folder, run.pictures())
     if json:
         write_result(results.to_dict())
     else:

@@ -37,7 +37,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import optimize, special, stats
 
 from unetscope._words import count
 from unetscope.errors import InputError
@@ -257,25 +256,30 @@ def _variances(units: NDArray[np.float64]) -> list[tuple[float, int]]:
 
 def _half_squared(risk: float, parts: Sequence[tuple[float, int]]) -> float:
     """Square of the half width of the interval that misses the mean with this risk."""
-    return sum(variance * float(special.stdtrit(degrees, risk / 2)) ** 2 for variance, degrees in parts)
+    from scipy.special import stdtrit
+
+    return sum(variance * float(stdtrit(degrees, risk / 2)) ** 2 for variance, degrees in parts)
 
 
 def _p_value(mean: float, parts: Sequence[tuple[float, int]]) -> float:
     """The risk of the interval that ends at 0, which grows as the risk falls."""
     if mean == 0:
         return 1.0
+    from scipy.optimize import brentq
 
     def beyond(log_risk: float) -> float:
         return _half_squared(math.exp(log_risk), parts) - mean**2
 
     if beyond(_SMALLEST) <= 0:
         return math.exp(_SMALLEST)
-    return math.exp(float(optimize.brentq(beyond, _SMALLEST, 0.0, xtol=1e-9)))
+    return math.exp(float(brentq(beyond, _SMALLEST, 0.0, xtol=1e-9)))
 
 
 def _wilcoxon(units: NDArray[np.float64]) -> float | None:
+    from scipy.stats import wilcoxon
+
     # Rounded, for ties that rounding errors would break.
     means = units.mean(axis=0).round(12) if units.size else np.zeros(0)
     if not means.any():
         return None
-    return float(stats.wilcoxon(means[means != 0]).pvalue)
+    return float(wilcoxon(means[means != 0]).pvalue)

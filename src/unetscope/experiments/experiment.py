@@ -303,6 +303,11 @@ class Experiment(_Section):
             "published": [each for each in self.published if each.arm in kept],
             "seeds": self.seeds if seeds is None else seeds,
         }
+        if seeds is not None:
+            # Who names the seeds means them, whatever a budget would take.
+            values["budgets"] = {
+                name: budget.model_copy(update={"seeds": None}) for name, budget in self.budgets.items()
+            }
         return from_dict(values)
 
     def to_dict(self) -> dict[str, Any]:

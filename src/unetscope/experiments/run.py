@@ -110,6 +110,23 @@ class ExperimentRun:
             return budget.minutes_of_auto
         return budget.minutes
 
+    def report(self) -> Path:
+        """Write tables, numbers and the report of all finished cells; returns the report.
+
+        Raises
+        ------
+        OutputError
+            If they cannot be written.
+        """
+        from unetscope.experiments.report import write_report
+
+        state = str(self.folder.status().get("state", "finished"))
+        self._tell("reporting", None, len(self.cells))
+        Results(self.folder).write()
+        path = write_report(self.folder, self.pictures())
+        self._tell(state, None, len(self.cells))
+        return path
+
     def pictures(self) -> Pictures:
         """The pixels that the report shows, with what each arm says about one training image."""
         from unetscope.experiments.report import Pictures

@@ -201,3 +201,9 @@ def test_the_budget_reaches_the_recipes(data: Path, tmp_path: Path) -> None:
     assert experiment(budgets=budgets).with_budget("1.5").budget.minutes == 1.5
     with pytest.raises(RecipeError, match="one of cpu, full, or minutes"):
         experiment(budgets=budgets).with_budget("gpu")
+
+
+def test_seeds_that_are_named_are_meant_whatever_a_budget_takes() -> None:
+    budgets = {"cpu": Budget(minutes=1, seeds=(0,))}
+    assert experiment(budgets=budgets).with_budget().seeds == (0,)
+    assert experiment(budgets=budgets).only(seeds=[3, 4]).with_budget().seeds == (3, 4)

@@ -178,7 +178,7 @@ class BarPlot(Figure):
         self._plot.getAxis("left").setTicks([list(enumerate(metrics))])
         self._plot.getAxis("right").setTicks([numbers])
         self._plot.getAxis("right").setPen(None)
-        self._plot.getAxis("bottom").setTicks([[(n / 4, f"{n / 4:g}") for n in range(5)]])
+        self._plot.getAxis("bottom").setTicks([[(n / 2, f"{n / 2:g}") for n in range(3)]])
         self._plot.setXRange(0, self._end, padding=0.02)
         self._plot.setYRange(-0.5, max(len(metrics), 1) - 0.5, padding=0.02)
         runs = [(short(run), self._colors[i % len(self._colors)], None) for i, run in enumerate(self._scores)]

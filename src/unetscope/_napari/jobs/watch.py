@@ -1,44 +1,43 @@
-"""What is new in a run folder, without Qt: looked at often, and read only where something has changed."""
+"""What is new in a folder that work fills, without Qt: looked at often, read only where it has changed."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-from unetscope.training.folder import RunFolder
+from unetscope.training.folder import RunFolder, WatchedFolder
 
-__all__ = ["RunWatcher"]
+__all__ = ["FolderWatcher", "RunWatcher"]
+
+_Folder = TypeVar("_Folder", bound=WatchedFolder)
 
 # What a file was when it was last read: time of change, size, and the number of the file of that name.
 _Stamp = tuple[int, int, int]
 
 
-class RunWatcher:
-    """Gives every piece of news of a run folder once.
+class FolderWatcher(Generic[_Folder]):
+    """Gives every piece of news of a folder once.
 
     Parameters
     ----------
-    folder : RunFolder
+    folder : WatchedFolder
     begun : bool
-        False while a training is being started, which may first replace an earlier run in the folder:
-        nothing is news then before the training says something for the first time.
+        False while work is being started, which may first replace what was there before: nothing is news
+        then before the work says something for the first time.
 
     Attributes
     ----------
     begun : bool
-        Whether the folder is that of the training.
+        Whether the folder is that of the work.
     status : dict
         The last one; empty as long as nothing is known.
     """
 
-    def __init__(self, folder: RunFolder, *, begun: bool) -> None:
+    def __init__(self, folder: _Folder, *, begun: bool) -> None:
         self.folder = folder
         self.begun = begun
         self.status: dict[str, Any] = {}
         self._of_status = None if begun else _stamp(folder.status_path)
-        self._of_history: _Stamp | None = None
-        self._of_preview: _Stamp | None = None
-        self._offset = 0
 
     def new_status(self) -> dict[str, Any] | None:
         """The status, if it has changed."""
@@ -54,6 +53,16 @@ class RunWatcher:
             return None
         self.status = status
         return status
+
+
+class RunWatcher(FolderWatcher[RunFolder]):
+    """Gives every piece of news of a run folder once."""
+
+    def __init__(self, folder: RunFolder, *, begun: bool) -> None:
+        super().__init__(folder, begun=begun)
+        self._of_history: _Stamp | None = None
+        self._of_preview: _Stamp | None = None
+        self._offset = 0
 
     def new_records(self) -> list[dict[str, Any]]:
         """The epochs that ended since the last time; all of them when a training was resumed.

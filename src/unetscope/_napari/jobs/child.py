@@ -1,4 +1,4 @@
-"""The process that trains, without Qt: started, ended, and asked for its last words."""
+"""A process that works on a folder, without Qt: started, ended, and asked for its last words."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any
 from unetscope.errors import TrainingError
 from unetscope.io.write import output_folder
 from unetscope.recipe import Recipe, to_yaml
-from unetscope.training.folder import RunFolder
+from unetscope.training.folder import WatchedFolder
 
 __all__ = ["Child"]
 
@@ -24,19 +24,21 @@ _PREFIX = "unetscope: "
 
 
 class Child:
-    """The command line in a process of its own, which logs to the run folder.
+    """The command line in a process of its own, which logs to the folder that it fills.
 
     Its standard input is a pipe that nothing is written to: when it is closed, by us or because the viewer
     has crashed, the child ends (see `unetscope.cli.child`).
 
     Parameters
     ----------
-    run : Path
-        The run folder; made if it is not there.
+    folder : Path
+        The folder of a run or an experiment; made if it is not there.
     command : sequence of str
         Arguments of the command line.
     recipe : Recipe, optional
         Given to the command as a file.
+    what : str
+        What the process does, for messages: ``"training"``.
 
     Raises
     ------
@@ -44,9 +46,12 @@ class Child:
         If the folder cannot be written to, or the process cannot be started.
     """
 
-    def __init__(self, run: Path, command: Sequence[str], recipe: Recipe | None = None) -> None:
-        output_folder(run, overwrite=True)
-        self._log = RunFolder(run).log_path
+    def __init__(
+        self, folder: Path, command: Sequence[str], recipe: Recipe | None = None, *, what: str = "training"
+    ) -> None:
+        output_folder(folder, overwrite=True)
+        self._what = what
+        self._log = WatchedFolder(folder).log_path
         self._log_start = self._log.stat().st_size if self._log.exists() else 0
         self._recipe = _write_recipe(recipe) if recipe is not None else None
         options = [] if self._recipe is None else ["--recipe", str(self._recipe)]
@@ -55,7 +60,7 @@ class Child:
             with self._log.open("ab") as log:
                 # -P: not from the current folder, which may hold a torch.py of the user's.
                 self._process = subprocess.Popen(  # noqa: S603
-                    [_python(), "-P", "-m", "unetscope.cli.child", str(run), *command, *options],
+                    [_python(), "-P", "-m", "unetscope.cli.child", str(folder), *command, *options],
                     stdin=subprocess.PIPE,
                     stdout=log,
                     stderr=subprocess.STDOUT,
@@ -65,9 +70,9 @@ class Child:
         except OSError as error:
             self._forget_recipe()
             raise TrainingError(
-                f"no process can be started to train in ({error.strerror or error})",
+                f"no process can be started for the {what} ({error.strerror or error})",
                 expected="room for another program",
-                fix="close other programs, or train with `unetscope train`",
+                fix=f"close other programs, or use `unetscope {command[0]}`",
             ) from error
 
     @property
@@ -106,7 +111,7 @@ class Child:
         last = printed[-1] if printed else f"nothing printed, exit code {self.code}"
         if last.startswith(_PREFIX):
             return last.removeprefix(_PREFIX)
-        return f"Training ended with an error ({last}); {self._log} tells more."
+        return f"The {self._what} ended with an error ({last}); {self._log} tells more."
 
     def terminate(self) -> None:
         """End it now, within some seconds; returns at once."""
@@ -137,7 +142,7 @@ class Child:
         self._process.wait()
 
     def _in_background(self, function: Any) -> None:
-        threading.Thread(target=function, name="unetscope: end of training", daemon=True).start()
+        threading.Thread(target=function, name=f"unetscope: end of the {self._what}", daemon=True).start()
 
     def _close_input(self) -> None:
         if self._process.stdin is not None:
@@ -162,7 +167,7 @@ def _python() -> str:
         raise TrainingError(
             "this program does not say where its Python is",
             expected="sys.executable",
-            fix="train with `unetscope train`",
+            fix="use the command line `unetscope`",
         )
     return sys.executable
 
