@@ -15,7 +15,6 @@ from qtpy.QtWidgets import (
     QFormLayout,
     QHBoxLayout,
     QLabel,
-    QPushButton,
     QScrollArea,
     QTableView,
     QTabWidget,
@@ -25,6 +24,7 @@ from qtpy.QtWidgets import (
 
 from unetscope._napari.experiments.outcome import Outcome, Table
 from unetscope._napari.metrics.table import VALUE, SortedScores
+from unetscope._napari.parts.buttons import push_button
 from unetscope._napari.parts.editors import ChoiceBox
 from unetscope._napari.parts.plots import BarPlot
 from unetscope._napari.parts.sentence import sentence_label
@@ -109,10 +109,10 @@ class ResultsPart(QWidget):
         self.condition, self.metric = ChoiceBox(), ChoiceBox()
         self.condition.setToolTip("<p>How the test images are scored.</p>")
         self.metric.setToolTip("<p>The score of the bars.</p>")
-        self.report_button = _button(
+        self.report_button = push_button(
             "Open &report", "Show the report, with all tables and pictures, in the browser.", self.open_report
         )
-        self.csv_button = _button(
+        self.csv_button = push_button(
             "Export CS&V…", "Write every score of every image, recipe and seed.", self._ask_for_csv
         )
         self._arrange()
@@ -309,13 +309,6 @@ def _refill(box: ChoiceBox, texts: Sequence[str], values: Sequence[str]) -> None
         for text, value in zip(texts, values, strict=True):
             box.addItem(text, value)
         box.setCurrentIndex(max(box.findData(before), 0))
-
-
-def _button(text: str, explanation: str, action: Callable[[], None]) -> QPushButton:
-    button = QPushButton(text)
-    button.setToolTip(f"<p>{explanation}</p>")
-    button.clicked.connect(lambda _: action())
-    return button
 
 
 def _scrolled(part: QWidget) -> QScrollArea:

@@ -12,11 +12,9 @@ from qtpy.QtWidgets import (
     QDoubleSpinBox,
     QFileDialog,
     QFormLayout,
-    QHBoxLayout,
     QLabel,
     QListWidget,
     QListWidgetItem,
-    QPushButton,
     QSpinBox,
     QVBoxLayout,
     QWidget,
@@ -32,6 +30,7 @@ from unetscope._napari.experiments.choices import (
     recipe_file,
     recipes,
 )
+from unetscope._napari.parts.buttons import push_button, side_by_side
 from unetscope._napari.parts.editors import ChoiceBox
 from unetscope._napari.parts.fold import Fold
 from unetscope._napari.parts.sentence import sentence_label
@@ -200,10 +199,10 @@ class SetupPart(QWidget):
         self.arms = QListWidget()
         self.arms.setAccessibleName("Recipes to compare")
         self.arms.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.file_button = _button(
+        self.file_button = push_button(
             "Add recipe &file…", "Compare a recipe file (YAML) too, such as one saved in 3 Train."
         )
-        self.current_button = _button(
+        self.current_button = push_button(
             "Add &current recipe", "Compare the recipe that 3 Train shows, with all that was changed there."
         )
         self.budget = ChoiceBox()
@@ -233,12 +232,12 @@ class SetupPart(QWidget):
         self.form.setContentsMargins(0, 0, 0, 0)
         self.form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         self.form.addRow(_label("E&xperiment", self.which), self.which)
-        self.buttons = _row(self.file_button, self.current_button)
+        self.buttons = side_by_side(self.file_button, self.current_button)
         self._masks_label = _label("&Masks hold", self.masks)
         below = QFormLayout()
         below.setContentsMargins(0, 0, 0, 0)
         below.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        below.addRow(_label("Bud&get", self.budget), _row(self.budget, self.minutes))
+        below.addRow(_label("Bud&get", self.budget), side_by_side(self.budget, self.minutes))
         below.addRow(_label("&Seeds", self.seeds), self.seeds)
         below.addRow(self._masks_label, self.masks)
         layout = QVBoxLayout(self)
@@ -351,22 +350,7 @@ def _fits_first(budget: str) -> tuple[bool, str]:
     return budget != "cpu", budget
 
 
-def _button(text: str, explanation: str) -> QPushButton:
-    button = QPushButton(text)
-    button.setToolTip(f"<p>{html.escape(explanation)}</p>")
-    return button
-
-
 def _label(text: str, buddy: QWidget) -> QLabel:
     label = QLabel(text)
     label.setBuddy(buddy)
     return label
-
-
-def _row(*parts: QWidget) -> QWidget:
-    row = QWidget()
-    layout = QHBoxLayout(row)
-    layout.setContentsMargins(0, 0, 0, 0)
-    for part in parts:
-        layout.addWidget(part)
-    return row

@@ -11,12 +11,10 @@ from qtpy.QtCore import Signal
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import (
     QFileDialog,
-    QHBoxLayout,
     QLineEdit,
     QMenu,
     QMessageBox,
     QPushButton,
-    QWidget,
 )
 
 from unetscope._napari.experiments.begin import (
@@ -36,6 +34,7 @@ from unetscope._napari.experiments.results import ResultsPart
 from unetscope._napari.experiments.setup import SetupPart
 from unetscope._napari.jobs.bar import JobBar
 from unetscope._napari.jobs.worker import Job, start
+from unetscope._napari.parts.buttons import push_button, side_by_side
 from unetscope._napari.parts.fold import Fold
 from unetscope._napari.parts.panel import Panel
 from unetscope._napari.settings import recall, remember
@@ -320,11 +319,11 @@ class ExperimentsWidget(Panel):
         self.grid.end()
 
     def _make_buttons(self) -> None:
-        self.start_button = _button("&Start", "Train and compare, in a new folder.", self.start)
-        self.go_on_button = _button(
+        self.start_button = push_button("&Start", "Train and compare, in a new folder.", self.start)
+        self.go_on_button = push_button(
             "&Go on", "Do what is left of the experiment that is shown; nothing is trained twice.", self.go_on
         )
-        self.stop_button = _button(
+        self.stop_button = push_button(
             "S&top", "End after the current epoch. All that is done is kept; go on at any time.", self.stop
         )
         self.open_button = QPushButton("Ear&lier experiments")
@@ -341,8 +340,8 @@ class ExperimentsWidget(Panel):
         self._setup_fold.expand()
         # The curves and three seeds side by side need it.
         self._setup_fold.setMinimumWidth(_LEAST_WIDTH)
-        copy = _button("Cop&y", "Copy the command to the clipboard.", self._copy_command)
-        self._command_fold = Fold("The same on the command line", _row(self._command, copy))
+        copy = push_button("Cop&y", "Copy the command to the clipboard.", self._copy_command)
+        self._command_fold = Fold("The same on the command line", side_by_side(self._command, copy))
         self._command_fold.setVisible(False)
         self._shown = Fold("How it goes", self.grid)
         self._shown.expand()
@@ -350,7 +349,7 @@ class ExperimentsWidget(Panel):
         self.results.hide()
         for part in (
             self._setup_fold,
-            _row(self.start_button, self.go_on_button, self.stop_button),
+            side_by_side(self.start_button, self.go_on_button, self.stop_button),
             self.open_button,
             self.job_bar,
             self._shown,
@@ -423,19 +422,3 @@ class ExperimentsWidget(Panel):
                 "recent": self._recent.settings(),
             },
         )
-
-
-def _button(text: str, explanation: str, action: Callable[[], None]) -> QPushButton:
-    button = QPushButton(text)
-    button.setToolTip(f"<p>{explanation}</p>")
-    button.clicked.connect(lambda _: action())
-    return button
-
-
-def _row(*parts: QWidget) -> QWidget:
-    row = QWidget()
-    layout = QHBoxLayout(row)
-    layout.setContentsMargins(0, 0, 0, 0)
-    for part in parts:
-        layout.addWidget(part)
-    return row

@@ -12,11 +12,11 @@ from qtpy.QtWidgets import (
     QFormLayout,
     QHBoxLayout,
     QLabel,
-    QPushButton,
     QVBoxLayout,
     QWidget,
 )
 
+from unetscope._napari.parts.buttons import push_button
 from unetscope._napari.parts.editors import ChoiceBox
 from unetscope._napari.parts.fields import sections
 from unetscope._napari.parts.fold import Fold
@@ -60,14 +60,14 @@ class RecipePart(QWidget):
         self._say = say
         self._editable = True
         self.basis = ChoiceBox()
-        self.plan_button = _button(
+        self.plan_button = push_button(
             "Show pla&n", "Look at the data now and show every setting that auto chooses."
         )
-        self.reset_button = _button("&Reset", "Take back all changes, which are those in bold.")
-        self.open_button = _button(
+        self.reset_button = push_button("&Reset", "Take back all changes, which are those in bold.")
+        self.open_button = push_button(
             "&Open recipe…", "Begin with a recipe file (YAML), such as one that was saved here."
         )
-        self.save_button = _button(
+        self.save_button = push_button(
             "Sav&e recipe…", "Write all settings to a YAML file that the command line takes too."
         )
         self._planned_later = QLabel(_UNPLANNED)
@@ -214,12 +214,6 @@ class RecipePart(QWidget):
             self.basis.setItemData(index, basis, Qt.ItemDataRole.ToolTipRole)
         self.basis.setCurrentIndex(index)
         self.basis.setToolTip(f"<p>Where the settings begin.</p><p>{html.escape(_summary(basis))}</p>")
-
-
-def _button(text: str, explanation: str) -> QPushButton:
-    button = QPushButton(text)
-    button.setToolTip(f"<p>{html.escape(explanation)}</p>")
-    return button
 
 
 def _summary(basis: str) -> str:

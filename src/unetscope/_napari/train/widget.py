@@ -13,17 +13,16 @@ from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import (
     QCheckBox,
     QFileDialog,
-    QHBoxLayout,
     QLineEdit,
     QMenu,
     QPushButton,
     QScrollArea,
-    QWidget,
 )
 
 from unetscope import api
 from unetscope._napari.jobs.bar import JobBar
 from unetscope._napari.jobs.worker import Job, start
+from unetscope._napari.parts.buttons import push_button, side_by_side
 from unetscope._napari.parts.fold import Fold
 from unetscope._napari.parts.panel import Panel
 from unetscope._napari.settings import recall, remember
@@ -283,11 +282,11 @@ class TrainWidget(Panel):
         self.progress.end()
 
     def _make_buttons(self) -> None:
-        self.start_button = _button("&Start", "Train a new network, in a new run folder.", self.start)
-        self.pause_button = _button(
+        self.start_button = push_button("&Start", "Train a new network, in a new run folder.", self.start)
+        self.pause_button = push_button(
             "P&ause", "Wait after the current epoch; a pause uses up no time budget.", self.pause_or_go_on
         )
-        self.stop_button = _button(
+        self.stop_button = push_button(
             "S&top and keep best", "End after the current epoch, and keep the best model so far.", self.stop
         )
         self.open_button = QPushButton("Earlier r&uns")
@@ -308,8 +307,8 @@ class TrainWidget(Panel):
         self.open_button.setMenu(menu)
 
     def _arrange(self) -> None:
-        copy = _button("Cop&y", "Copy the command to the clipboard.", self._copy_command)
-        self._command_fold = Fold("The same on the command line", _row(self._command, copy))
+        copy = push_button("Cop&y", "Copy the command to the clipboard.", self._copy_command)
+        self._command_fold = Fold("The same on the command line", side_by_side(self._command, copy))
         self._command_fold.setVisible(False)
         self.progress.setVisible(False)
         for part in (
@@ -317,7 +316,7 @@ class TrainWidget(Panel):
             self.recipe,
             self.run_folder,
             self.preview_box,
-            _row(self.start_button, self.pause_button, self.stop_button),
+            side_by_side(self.start_button, self.pause_button, self.stop_button),
             self.open_button,
             self.job_bar,
             self.progress,
@@ -384,21 +383,5 @@ class TrainWidget(Panel):
         )
 
 
-def _button(text: str, explanation: str, action: Callable[[], None]) -> QPushButton:
-    button = QPushButton(text)
-    button.setToolTip(f"<p>{explanation}</p>")
-    button.clicked.connect(action)
-    return button
-
-
 def _folder(name: str | None) -> Path | None:
     return Path(name) if name else None
-
-
-def _row(*parts: QWidget) -> QWidget:
-    row = QWidget()
-    layout = QHBoxLayout(row)
-    layout.setContentsMargins(0, 0, 0, 0)
-    for part in parts:
-        layout.addWidget(part)
-    return row

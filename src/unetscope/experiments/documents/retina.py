@@ -103,7 +103,7 @@ def retina() -> Experiment:
             "full": FULL,
             "cpu": Budget(
                 minutes=2,
-                auto_minutes=4,
+                auto_minutes=6,
                 settings={
                     "network.width": 16,
                     "network.widths": None,
@@ -112,7 +112,7 @@ def retina() -> Experiment:
                 },
                 about="16 feature channels on the first level instead of 128, with which an epoch takes "
                 "most of a minute on two cores; batches of 4 instead of 32, with which few epochs make as "
-                "many steps; half precision where the processor has it; 2 minutes each, 4 for auto.",
+                "many steps; half precision where the processor has it; 2 minutes each, 6 for auto.",
             ),
         },
     )
