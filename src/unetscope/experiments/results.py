@@ -206,7 +206,11 @@ class Results:
             If the list of images does not know them.
         """
         try:
-            return tuple(self._groups[name] for name in self.image_names(condition))
+            # Time points are called as their series, and then by their number.
+            return tuple(
+                self._groups[name if name in self._groups else name.rpartition(", time ")[0]]
+                for name in self.image_names(condition)
+            )
         except KeyError:
             raise damaged(self.folder.path / "dataset.json") from None
 

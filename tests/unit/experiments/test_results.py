@@ -153,6 +153,19 @@ def test_groups_come_from_the_dataset(finished_experiment):
     assert "3 seeds, 10 images of 5 groups" in results.answers()[0].sentence
 
 
+def test_time_points_belong_to_the_group_of_their_series(finished_experiment):
+    folder = finished_experiment(images=3, groups=["a", "b", "b"])
+    for path in folder.path.rglob("scores-*.json"):
+        for number in range(3):
+            text = path.read_text(encoding="utf-8")
+            path.write_text(
+                text.replace(f"image-{number}.png", f"image-{number}.png, time 2"), encoding="utf-8"
+            )
+    results = Results(folder)
+    assert results.image_names()[0] == "image-0.png, time 2"
+    assert results.image_groups() == ("a", "b", "b")
+
+
 def test_rows_of_images(by_hand):
     rows = Results(by_hand).image_rows()
     assert rows[0] == {
