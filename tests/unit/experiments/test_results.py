@@ -157,10 +157,8 @@ def test_time_points_belong_to_the_group_of_their_series(finished_experiment):
     folder = finished_experiment(images=3, groups=["a", "b", "b"])
     for path in folder.path.rglob("scores-*.json"):
         for number in range(3):
-            text = path.read_text(encoding="utf-8")
-            path.write_text(
-                text.replace(f"image-{number}.png", f"image-{number}.png, time 2"), encoding="utf-8"
-            )
+            name, text = f"image-{number}.png", path.read_text(encoding="utf-8")
+            path.write_text(text.replace(name, f"{name}, time 2"), encoding="utf-8")
     results = Results(folder)
     assert results.image_names()[0] == "image-0.png, time 2"
     assert results.image_groups() == ("a", "b", "b")
