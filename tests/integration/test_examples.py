@@ -52,6 +52,7 @@ def python(*arguments: str | Path, cwd: Path) -> str:
 def test_all_examples_are_tested() -> None:
     names = {path.name for path in EXAMPLES.glob("*.py")}
     assert names == {
+        "compare_recipes.py",
         "convert_labels.py",
         "drive_widgets.py",
         "from_arrays.py",
@@ -67,6 +68,13 @@ def test_train_and_predict(tmp_path: Path) -> None:
     out = run("train_and_predict.py", "--minutes", "0.01", cwd=tmp_path)
     assert "over 16 images" in out
     assert (tmp_path / "results" / "model.safetensors").is_file()
+
+
+def test_compare_recipes(tmp_path: Path) -> None:
+    out = run("compare_recipes.py", "--minutes", "0.01", "--seeds", "0", "1", cwd=tmp_path)
+    assert "4 of 4: twice as wide, seed 1" in out
+    assert "2 seeds, 16 images" in out
+    assert (tmp_path / "results" / "report.html").is_file()
 
 
 def test_from_arrays(tmp_path: Path) -> None:
