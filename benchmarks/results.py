@@ -32,6 +32,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", choices=[*SETS, []], default=[*SETS])
     parser.add_argument("--budget")
+    parser.add_argument("--arms", nargs="+", help="only these rows")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--tables", action="store_true", help="run nothing")
     parser.add_argument("--data", type=Path, default=HERE.parents[1] / "shared" / "data")
@@ -50,6 +51,8 @@ def run(name: str, arguments: argparse.Namespace) -> None:
     command += ["--out", out, "--device", arguments.device, "--json"]
     if arguments.budget:
         command += ["--budget", arguments.budget]
+    if arguments.arms:
+        command += ["--arms", *arguments.arms]
     printed = subprocess.run(list(map(str, command)), check=True, stdout=subprocess.PIPE, text=True).stdout
     result = json.loads(printed)
     (budget,) = result["experiment"].get("budgets") or {"none": {}}

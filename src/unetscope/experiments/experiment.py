@@ -271,13 +271,18 @@ class Experiment(_Section):
         )
 
     def joined(self, other: Experiment) -> Experiment:
-        """The experiment together with arms, conditions and seeds that only another one has."""
+        """The experiment together with the arms, conditions and seeds that only another one has.
+
+        What the other asks and publishes about arms that are in both is left out.
+        """
+        asked = [each for each in other.contrasts if not {each.better, each.than} <= self.arms.keys()]
+        published = [each for each in other.published if each.arm not in self.arms]
         values = self.to_dict() | {
             "arms": {**other.arms, **self.arms},
             "conditions": {**self.conditions, **other.conditions},
             "seeds": sorted({*self.seeds, *other.seeds}),
-            "contrasts": list(dict.fromkeys([*self.contrasts, *other.contrasts])),
-            "published": [*self.published, *(each for each in other.published if each not in self.published)],
+            "contrasts": [*self.contrasts, *asked],
+            "published": [*self.published, *published],
         }
         return from_dict(values)
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from unetscope.errors import OutputError, RecipeError
-from unetscope.experiments import Arm, Budget, Condition, Experiment, ExperimentFolder, Material
+from unetscope.experiments import Arm, Budget, Condition, Contrast, Experiment, ExperimentFolder, Material
 from unetscope.experiments.run import ExperimentRun, Step, prepare_experiment
 from unetscope.recipe.recipe import Split
 
@@ -114,6 +114,17 @@ def test_another_arm_trains_alone(data: Path, tmp_path: Path) -> None:
     # The first call's choice again: nothing is to do, and nothing is forgotten.
     assert list(prepare(data, tmp_path / "out", only)) == []
     assert len(ExperimentFolder(tmp_path / "out").cells) == 4
+
+
+def test_a_question_that_was_changed_is_asked_anew_only(data: Path, tmp_path: Path) -> None:
+    first = experiment(contrasts=(Contrast(better="two", than="one", metric="iou"),), seeds=(0,))
+    list(prepare(data, tmp_path / "out", first))
+    second = experiment(contrasts=(Contrast(better="two", than="one", metric="f1"),), seeds=(0,))
+    assert list(prepare(data, tmp_path / "out", second)) == []
+    assert ExperimentFolder(tmp_path / "out").experiment.contrasts == second.contrasts
+    # One arm alone has no questions; those of the folder stay.
+    prepare(data, tmp_path / "out", second.only(arms=["one"]))
+    assert ExperimentFolder(tmp_path / "out").experiment.contrasts == second.contrasts
 
 
 def test_another_condition_needs_no_training(data: Path, tmp_path: Path) -> None:
