@@ -48,7 +48,7 @@ def announce(run: ExperimentRun) -> None:
     minutes = [run.minutes(cell) for cell in run.waiting]
     known = [each for each in minutes if each is not None]
     if known and len(known) == len(minutes):
-        sentence += f"; at most {max(known):g} minutes each, {sum(known):.0f} in all"
+        sentence += f"; at most {max(known):g} minutes each, {sum(known):.3g} in all"
     note(sentence)
     for name, budget in experiment.budgets.items():
         if budget.about:

@@ -104,7 +104,7 @@ def _fit(run: Run, examples: Sequence[Example], device: torch.device) -> Iterato
     run.write_status(state="training", epoch=state.epoch)
     try:
         for record in epochs:
-            run.append(record)
+            # The model first: whoever reads of an epoch in the history finds its model.
             if record.best:
                 model = Model(
                     network=state.judged,
@@ -117,6 +117,7 @@ def _fit(run: Run, examples: Sequence[Example], device: torch.device) -> Iterato
                 )
                 run.save_model(model)
                 run.write_metrics(dict(model.provenance["scores"]))
+            run.append(record)
             if time.monotonic() - saved > _SECONDS_BETWEEN_CHECKPOINTS:
                 run.save_checkpoint(state)
                 saved = time.monotonic()

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from unetscope.api import load_model
 from unetscope.errors import InputError
 from unetscope.io.image import Image, Source
 from unetscope.recipe import Recipe
@@ -203,3 +204,21 @@ def test_an_epoch_that_takes_long_is_not_waited_for(
     assert [record.epoch for record in started("run")] == [2, 3, 4]
     assert len(list(started("whole"))) == 4
     _same_end(folder.path, tmp_path / "whole")
+
+
+def test_whoever_reads_of_a_best_epoch_finds_its_model(
+    started: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[bool] = []
+    append = Run.append
+
+    def looked_at(run: Run, record: EpochRecord) -> None:
+        if record.best:
+            scores = load_model(run.model_path).provenance["scores"]
+            found.append(scores["epoch"] == record.epoch)
+        append(run, record)
+
+    monkeypatch.setattr(Run, "append", looked_at)
+    list(started("run"))
+    assert found
+    assert all(found)
