@@ -245,11 +245,22 @@ def images(tmp_path: Path) -> Path:
     return tmp_path / "squares"
 
 
-def request(tmp_path: Path, data: Data, *, epochs: int = 2, arms: tuple[str, ...] = ("a", "b")) -> Request:
-    """A comparison of networks that learn nothing, but quickly."""
+def request(
+    tmp_path: Path,
+    data: Data,
+    *,
+    epochs: int = 2,
+    arms: tuple[str, ...] = ("a", "b"),
+    last: int | None = None,
+) -> Request:
+    """A comparison of networks that learn nothing, but quickly; the last arm may take other epochs."""
     recipe = change(Recipe(), {**TINY, "training.epochs": epochs})
     (tmp_path / "tiny.yaml").write_text(to_yaml(recipe))
-    choice = Choice(CUSTOM, {name: Arm(recipe=str(tmp_path / "tiny.yaml")) for name in arms}, (0,), minutes=5)
+    compared = {name: Arm(recipe=str(tmp_path / "tiny.yaml")) for name in arms}
+    if last is not None:
+        changed = {"settings": {"training.epochs": last}}
+        compared[arms[-1]] = compared[arms[-1]].model_copy(update=changed)
+    choice = Choice(CUSTOM, compared, (0,), minutes=5)
     return Request(choice, len(arms), data, tmp_path / "out" / "squares-1", Target(), planned=False)
 
 
@@ -406,7 +417,8 @@ def test_what_cannot_begin_is_said_in_one_sentence(
 def test_stopped_and_gone_on_with_nothing_is_trained_twice(
     qtbot: Any, process: SimpleNamespace, images: Path, tmp_path: Path
 ) -> None:
-    wanted = request(tmp_path, Data(Dataset.of_pairing(find_pairs(images))), epochs=4)
+    # So many that even a fast machine is still at it when it is asked to stop.
+    wanted = request(tmp_path, Data(Dataset.of_pairing(find_pairs(images))), last=300)
     work, out = process.work, wanted.out
     work.start(out, prepare(wanted, silent))
     with pytest.raises(TrainingError, match="an experiment is running already"):
