@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -315,11 +316,22 @@ def test_a_layer_may_be_renamed_and_another_removed_meanwhile(
     assert len(viewer_model.layers) == 2
 
 
-def test_the_previewed_layer_may_be_removed_meanwhile(viewer_model: Any, make: Any, qtbot: Any) -> None:
+def test_the_previewed_layer_may_be_removed_meanwhile(
+    viewer_model: Any, make: Any, qtbot: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, removed, preview = threading.Event(), threading.Event(), api.preview
+
+    def held(*arguments: Any, **options: Any) -> api.Preview:
+        begun.set()
+        assert removed.wait(60)
+        return preview(*arguments, **options)
+
+    monkeypatch.setattr(api, "preview", held)
     layer = add(viewer_model, "volume")
     widget = make(NormalizeWidget, viewer_model)
-    qtbot.waitUntil(lambda: widget._job is not None and widget._job.running, timeout=5000)
+    qtbot.waitUntil(begun.is_set, timeout=30_000)
     viewer_model.layers.remove(layer)
+    removed.set()
     idle(qtbot)
     qtbot.waitUntil(lambda: "Open an image" in widget.status.text(), timeout=5000)
     assert len(viewer_model.layers) == 0
