@@ -1,8 +1,8 @@
 """Presets: five U-Net systems from classroom reports, each exactly as its report describes it.
 
 What a report leaves open is named in the docstring with what was chosen. All of them computed in single
-precision, and so do the presets: half precision can make the fragile ones collapse. Our own default is not
-here; it is planned for each dataset, see `unetscope.recipe.plan`.
+precision, and so do the presets. Our own default is not here; it is planned for each dataset, see
+`unetscope.recipe.plan`.
 """
 
 from __future__ import annotations
