@@ -25,6 +25,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from unetscope.errors import RecipeError
 from unetscope.evaluation.report import TITLES
 from unetscope.recipe.recipe import NonNegative, Positive, Size, Split, Target
+from unetscope.recipe.text import parse_yaml, read_text
 
 __all__ = [
     "Arm",
@@ -384,17 +385,7 @@ def read_experiment(path: Path) -> Experiment:
     RecipeError
         If the file cannot be read or is not an experiment.
     """
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not text"
-        raise RecipeError(
-            f"{path} cannot be read ({reason})", expected="an experiment in YAML", fix="check the path"
-        ) from None
-    except (yaml.YAMLError, ValueError, LookupError, AttributeError):
-        raise RecipeError(
-            f"{path.name} is not valid YAML", expected="key: value lines", fix="correct the file"
-        ) from None
+    values = parse_yaml(read_text(path, expected="an experiment in YAML"), source=path.name)
     if not isinstance(values, dict):
         raise RecipeError(
             f"{path.name} holds no experiment", expected="at least arms", fix="correct the file"

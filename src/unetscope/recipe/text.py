@@ -13,7 +13,16 @@ from pydantic import BaseModel, ValidationError
 from unetscope.errors import RecipeError
 from unetscope.recipe.recipe import Recipe
 
-__all__ = ["change", "from_dict", "from_yaml", "read_recipe", "recipe_keys", "to_yaml"]
+__all__ = [
+    "change",
+    "from_dict",
+    "from_yaml",
+    "parse_yaml",
+    "read_recipe",
+    "read_text",
+    "recipe_keys",
+    "to_yaml",
+]
 
 # Besides its own errors, PyYAML lets through what fails inside it: an impossible date, ``!!bool word``.
 _YAML_ERRORS = (yaml.YAMLError, ValueError, KeyError, IndexError, AttributeError)
@@ -45,17 +54,28 @@ def from_dict(values: Mapping[str, Any], *, source: str = "the recipe") -> Recip
 
 def from_yaml(text: str, *, source: str = "the recipe") -> Recipe:
     """Build a recipe from YAML text; see `from_dict`."""
+    values = parse_yaml(text, source=source)
+    if not isinstance(values, dict):
+        raise RecipeError(f"{source} holds no settings", expected="key: value lines", fix="correct the file")
+    return from_dict(values, source=source)
+
+
+def parse_yaml(text: str, *, source: str) -> Any:
+    """What YAML text holds.
+
+    Raises
+    ------
+    RecipeError
+        If it is not YAML, naming the line.
+    """
     try:
-        values = yaml.safe_load(text)
+        return yaml.safe_load(text)
     except _YAML_ERRORS as error:
         where = getattr(error, "problem_mark", None)
         line = f" in line {where.line + 1}" if where is not None else ""
         raise RecipeError(
             f"{source} is not valid YAML{line}", expected="key: value lines", fix="correct the file"
         ) from None
-    if not isinstance(values, dict):
-        raise RecipeError(f"{source} holds no settings", expected="key: value lines", fix="correct the file")
-    return from_dict(values, source=source)
 
 
 def to_yaml(recipe: Recipe) -> str:
@@ -71,14 +91,24 @@ def read_recipe(path: Path) -> Recipe:
     RecipeError
         If the file cannot be read or is not a recipe.
     """
+    return from_yaml(read_text(path, expected="a recipe in YAML"), source=path.name)
+
+
+def read_text(path: Path, *, expected: str) -> str:
+    """The text of a file.
+
+    Raises
+    ------
+    RecipeError
+        If it cannot be read, with what was expected there.
+    """
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not text"
         raise RecipeError(
-            f"{path} cannot be read ({reason})", expected="a recipe in YAML", fix="check the path"
+            f"{path} cannot be read ({reason})", expected=expected, fix="check the path"
         ) from None
-    return from_yaml(text, source=path.name)
 
 
 def change(recipe: Recipe, settings: str | Iterable[str] | Mapping[str, Any]) -> Recipe:
