@@ -20,7 +20,7 @@ from unetscope.recipe.recipe import Split
 from unetscope.training.dataset import Example
 from unetscope.training.split import divide
 
-__all__ = ["Dataset", "examples_of", "load_dataset", "noisy"]
+__all__ = ["Dataset", "draw", "examples_of", "load_dataset", "noisy"]
 
 _TRAINING_FOLDERS, _TEST_FOLDERS = ("training", "train"), ("test", "testing")
 # Draws what is drawn once for all arms and seeds.
@@ -123,17 +123,7 @@ def examples_of(dataset: Dataset, arm: Arm, *, seed: int) -> list[Example]:
     InputError
         If there are fewer images than the arm asks for.
     """
-    training, validation = dataset.of("training"), dataset.of("validation")
-    if arm.images is not None:
-        if arm.images > len(training):
-            raise InputError(
-                f"there are {len(training)} images to train on",
-                expected=f"at least {arm.images}, which an arm of the experiment asks for",
-                fix="add images or leave out the arm",
-            )
-        order = np.random.default_rng(seed).permutation(len(training))
-        training = [training[index] for index in sorted(order[: arm.images])]
-    examples = training + validation
+    examples = draw(dataset, arm, seed=seed) + dataset.of("validation")
     if arm.noise:
         examples += [
             replace(
@@ -145,6 +135,21 @@ def examples_of(dataset: Dataset, arm: Arm, *, seed: int) -> list[Example]:
             for example in examples
         ]
     return examples
+
+
+def draw(dataset: Dataset, arm: Arm, *, seed: int) -> list[Example]:
+    """The images that an arm trains on, without noisy copies; see `examples_of`."""
+    training = dataset.of("training")
+    if arm.images is None:
+        return training
+    if arm.images > len(training):
+        raise InputError(
+            f"there are {len(training)} images to train on",
+            expected=f"at least {arm.images}, which an arm of the experiment asks for",
+            fix="add images or leave out the arm",
+        )
+    order = np.random.default_rng(seed).permutation(len(training))
+    return [training[index] for index in sorted(order[: arm.images])]
 
 
 def noisy(image: Image, sigma: float) -> Image:

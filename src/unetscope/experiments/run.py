@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from unetscope import api
 from unetscope.errors import ModelError, OutputError, TrainingError, explain
-from unetscope.experiments.dataset import Dataset, examples_of, load_dataset, noisy
+from unetscope.experiments.dataset import Dataset, draw, examples_of, load_dataset, noisy
 from unetscope.experiments.experiment import Arm, Budget, Condition, Experiment, to_yaml
 from unetscope.experiments.folder import Cell, CellFacts, ExperimentFolder
 from unetscope.experiments.results import Results
@@ -122,19 +122,20 @@ class ExperimentRun:
 
         state = str(self.folder.status().get("state", "finished"))
         self._tell("reporting", None, len(self.cells))
-        Results(self.folder).write()
-        path = write_report(self.folder, self.pictures())
+        results = Results(self.folder)
+        results.write()
+        path = write_report(self.folder, self.pictures(results), results=results)
         self._tell(state, None, len(self.cells))
         return path
 
-    def pictures(self) -> Pictures:
+    def pictures(self, results: Results) -> Pictures:
         """The pixels that the report shows, with what each arm says about one training image."""
         from unetscope.experiments.report import Pictures
         from unetscope.experiments.report.charts import ranks
 
         tests = {example.name: example for example in self.dataset.tests if "T" not in example.image.axes}
         training = [example for example in self.dataset.of("training") if "T" not in example.image.axes]
-        shown = [name for name in ranks(Results(self.folder)) if name in tests]
+        shown = [name for name in ranks(results) if name in tests]
         noises = {name: each.noise for name, each in self.folder.experiment.conditions.items() if each.noise}
         labels = {cell.arm: _labels(cell, training[:1], self.device) for cell in self._first_cells()}
         return Pictures(
@@ -343,9 +344,9 @@ def recipe_of(
 
 def _check(arm: Arm, dataset: Dataset, budget: Budget) -> None:
     """Find out now what would end the experiment after hours."""
-    examples = examples_of(dataset, arm, seed=0)
+    draw(dataset, arm, seed=0)
     if arm.recipe != "auto":
-        recipe_of(arm, examples, budget, seed=0)
+        recipe_of(arm, (), budget, seed=0)
 
 
 def _begin(experiment: Experiment, dataset: Dataset, out: Path, *, overwrite: bool) -> ExperimentFolder:

@@ -42,7 +42,9 @@ _FILES = (
 )
 
 
-def write_report(folder: ExperimentFolder, pictures: Pictures | None = None) -> Path:
+def write_report(
+    folder: ExperimentFolder, pictures: Pictures | None = None, *, results: Results | None = None
+) -> Path:
     """Write ``report.md``, ``report.html`` and ``figures/*.png`` into the folder of an experiment.
 
     Cells that are not finished are left out, and the report says so. Earlier files are replaced; a figure of
@@ -53,6 +55,8 @@ def write_report(folder: ExperimentFolder, pictures: Pictures | None = None) -> 
     folder : ExperimentFolder
     pictures : Pictures, optional
         Pixels; figures that need them are left out unless given.
+    results : Results, optional
+        Of the folder, where they are read already.
 
     Returns
     -------
@@ -66,7 +70,7 @@ def write_report(folder: ExperimentFolder, pictures: Pictures | None = None) -> 
     """
     from unetscope.evaluation.plots import save
 
-    results = Results(folder)
+    results = Results(folder) if results is None else results
     drawn: list[Picture] = []
     place = folder.path / "figures"
     place.mkdir(exist_ok=True)
