@@ -15,6 +15,8 @@ __all__ = ["Fingerprint", "take_fingerprint"]
 
 # Objects of this many images tell enough about their size.
 _IMAGES_FOR_OBJECTS = 20
+# Objects of which so much is cut off look all alike, and like their halo.
+_MOST = 0.8
 
 
 class _Grid(Protocol):
@@ -67,8 +69,8 @@ class Fingerprint:
     reach : tuple of float
         How far objects reach from the center along each axis, as a part of half the side: 1 is the border.
     extreme : float
-        Part of the object pixels that are darker than the 5th or brighter than the 95th percentile of their
-        image.
+        Part of the images with objects in which most object pixels, four fifths of them, are darker than the
+        5th or brighter than the 95th percentile of the image.
     numbered : bool
         Whether the masks number their objects, rather than name classes.
     validating : int
@@ -152,7 +154,7 @@ def take_fingerprint(
         object_diameter=float(np.median(diameters)) if len(diameters) else 0.0,
         objects_per_image=float(np.median(counted)),
         reach=tuple(float(part) for part in np.max([facts.reach for facts in seen], axis=0)),
-        extreme=float(np.sum([facts.extreme for facts in seen]) / max(foreground, 1)),
+        extreme=float(np.mean([facts.extreme for facts in seen if facts.foreground] or [0.0])),
         numbered=_is_numbered(seen),
         validating=validating,
     )
@@ -174,7 +176,7 @@ class _Facts:
     foreground: float
     diameters: NDArray[np.float64]
     reach: tuple[float, ...]
-    extreme: float
+    extreme: bool
     compact: bool
 
     @classmethod
@@ -200,7 +202,7 @@ class _Facts:
             foreground=int((objects != 0).sum()) / len(frames),
             diameters=(sizes / unit_ball) ** power,
             reach=tuple(_reach(frames, axis) for axis in range(1, frames.ndim)),
-            extreme=_count_extreme(data, image.axes, objects != 0) / len(frames),
+            extreme=_is_extreme(data, image.axes, objects != 0),
             compact=with_objects and len(sizes) <= 1.5 * numbers,
         )
 
@@ -210,14 +212,14 @@ def _channels_equal(data: NDArray[Any], axes: str) -> bool:
     return bool((channels == channels[0]).all())
 
 
-def _count_extreme(data: NDArray[Any], axes: str, objects: NDArray[np.bool_]) -> int:
-    """Object pixels outside the 5th to 95th percentile, of the mean over channels."""
+def _is_extreme(data: NDArray[Any], axes: str, objects: NDArray[np.bool_]) -> bool:
+    """Whether most object pixels are outside the 5th to 95th percentile, of the mean over channels."""
     gray = data.mean(axis=axes.index("C")) if "C" in axes else data.astype(np.float32)
-    if gray.shape != objects.shape:
-        return 0
+    if gray.shape != objects.shape or not objects.any():
+        return False
     low, high = np.percentile(gray, [5, 95])
     values = gray[objects]
-    return int(((values < low) | (values > high)).sum())
+    return bool(((values < low) | (values > high)).mean() > _MOST)
 
 
 def _object_sizes(mask: NDArray[Any]) -> NDArray[np.float64]:

@@ -33,8 +33,8 @@ _FEWEST_SLICES = 16
 _THICKEST_SLICES = 3.0
 # The network sees this much more than the space that objects take up in the training masks.
 _CROP_MARGIN = 1.5
-# If more object pixels than this lie beyond the usual percentiles, clipping would make them all equal.
-_MOST_EXTREME = 0.5
+# If the objects of more images than this lie beyond the usual percentiles, which clip them all to one value.
+_MOST_EXTREME = 0.1
 # Fewer images do not show where objects can be.
 _IMAGES_FOR_CROP = 10
 
@@ -192,10 +192,10 @@ def _normalize(facts: Fingerprint, reasons: list[str]) -> Normalize:
         reasons.append("The 5th and 95th percentile of each image become 0 and 1; values beyond are cut off.")
         return Normalize(method="percentile", low=5, high=95, clip=True)
     reasons.append(
-        f"Of the object pixels {100 * facts.extreme:.0f} % are among the darkest or brightest 5 % of their "
-        "image, so nothing is cut off: the 1st and 99th percentile become 0 and 1."
+        f"In {100 * facts.extreme:.0f} % of the images most object pixels are among the darkest or brightest "
+        "5 %, so nothing is cut off: the 1st and 99.8th percentile become 0 and 1."
     )
-    return Normalize(method="percentile", low=1, high=99, clip=False)
+    return Normalize(method="percentile", low=1, high=99.8, clip=False)
 
 
 def _crop(facts: Fingerprint, reasons: list[str]) -> Sizes | None:

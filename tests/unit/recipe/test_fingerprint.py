@@ -143,15 +143,29 @@ def test_one_colored_image_is_enough():
 
 @pytest.mark.parametrize(
     ("where", "extreme"),
-    [(np.s_[0, :4], 1.0), (np.s_[9, 6:], 1.0), (np.s_[4:6], 0.0), (np.s_[0], 0.5), (np.s_[:], 0.1)],
+    [
+        (np.s_[0, :4], True),
+        (np.s_[9, 6:], True),
+        (np.s_[0, :6], True),
+        (np.s_[0, :7], False),
+        (np.s_[4:6], False),
+        (np.s_[:], False),
+    ],
 )
 @pytest.mark.parametrize("channels", [None, 3])
-def test_how_many_object_pixels_are_extremely_dark_or_bright(where, extreme, channels):
+def test_images_whose_objects_are_extremely_dark_or_bright(where, extreme, channels):
     # 100 different values: the outermost 5 on either side are beyond the percentiles.
     ramp = np.arange(100, dtype=np.uint16).reshape(10, 10)
     image = Image(ramp, "YX") if channels is None else Image(np.stack([ramp] * channels), "CYX")
     facts = take_fingerprint([(image, mask(10, 10, boxes=[(1, where)]))], groups=1)
     assert facts.extreme == extreme
+
+
+def test_how_many_images_have_extreme_objects():
+    ramp = Image(np.arange(100).reshape(10, 10), "YX")
+    masks = [mask(10, 10, boxes=boxes) for boxes in ([(1, np.s_[0, :4])], [(1, np.s_[4:6])], [])]
+    assert take_fingerprint([(ramp, each) for each in masks], groups=1).extreme == 0.5
+    assert take_fingerprint([(ramp, masks[2])], groups=1).extreme == 0.0
 
 
 def test_only_labeled_pixels_count():

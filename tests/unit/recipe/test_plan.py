@@ -248,8 +248,8 @@ def test_what_the_device_affords(device, width, words):
     assert plan.recipe.training.batch_size == (6 if device == "cpu" else 16)
 
 
-@pytest.mark.parametrize(("extreme", "expected"), [(0.5, (5, 95, True)), (0.51, (1, 99, False))])
-def test_values_are_cut_off_unless_most_objects_would_be(extreme, expected):
+@pytest.mark.parametrize(("extreme", "expected"), [(0.1, (5, 95, True)), (0.11, (1, 99.8, False))])
+def test_values_are_cut_off_unless_the_objects_of_some_images_would_be(extreme, expected):
     plan = plan_recipe(facts(extreme=extreme))
     check(plan)
     normalize = plan.recipe.preprocess.normalize

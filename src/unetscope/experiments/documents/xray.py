@@ -22,13 +22,16 @@ the step from 99.105 to 98.667 % "a percentile difference of 3.3 %"; it is 0.44 
 training dataset" is, and how large its images are, is not said.
 
 Slices here are few and large, so they are cut into tiles of 124×124 pixels, which are trained on and scored
-one by one. Tiles of one slice never both train and validate. The smaller training sets are drawn with the
-seed, and each is part of the next. All else is told by `unetscope presets --show xray-multiclass`.
+one by one. All are normalized alike, by the values of the training tiles: a tile's own darkest value is
+that of whatever it happens to hold. Tiles of one slice never both train and validate. The smaller training
+sets are drawn with the seed, and each is part of the next. All else is told by `unetscope presets --show xray-multiclass`.
 
 `auto` never sees the noisy copies, and is compared with the net that was trained on them.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 from unetscope.experiments.documents._parts import FULL, auto, is_auto_better, words
 from unetscope.experiments.experiment import (
@@ -47,6 +50,7 @@ __all__ = ["xray"]
 _PRESET = "xray-multiclass"
 _SIGMA = 5000.0
 _CLEAN, _NOISY = "as they are", "noisy"
+_ALIKE = {"preprocess.normalize.scope": "dataset"}
 _SIZES = (5, 10, 15, 20, 25, 45, 65, 85, 105)
 
 
@@ -58,10 +62,10 @@ def xray() -> Experiment:
         # 9 slices of 499×601 to 500×500 pixels are 16 tiles each: 112 to train where 2 slices validate.
         material=Material(target=Target(kind="multiclass"), tile=124),
         arms={
-            "baseline": Arm(recipe=_PRESET, about="All training tiles."),
-            "noisy copies": Arm(recipe=_PRESET, noise=_SIGMA, about="All, and a noisy copy of each."),
-            **{f"{n} images": Arm(recipe=_PRESET, images=n, about=f"{n} of the tiles.") for n in _SIZES},
-            "auto": auto(about="Without noisy copies."),
+            "baseline": _arm(about="All training tiles."),
+            "noisy copies": _arm(noise=_SIGMA, about="All, and a noisy copy of each."),
+            **{f"{n} images": _arm(images=n, about=f"{n} of the tiles.") for n in _SIZES},
+            "auto": auto(_ALIKE, about="Without noisy copies."),
         },
         conditions={
             _CLEAN: Condition(),
@@ -116,6 +120,10 @@ def xray() -> Experiment:
         },
         figures=("misclassified", "noise"),
     )
+
+
+def _arm(**changes: Any) -> Arm:
+    return Arm(recipe=_PRESET, settings=_ALIKE, **changes)
 
 
 def _published() -> tuple[Published, ...]:
