@@ -24,7 +24,8 @@ training dataset" is, and how large its images are, is not said.
 Slices here are few and large, so they are cut into tiles of 124×124 pixels, which are trained on and scored
 one by one. All are normalized alike, by the values of the training tiles: a tile's own darkest value is
 that of whatever it happens to hold. Tiles of one slice never both train and validate. The smaller training
-sets are drawn with the seed, and each is part of the next. All else is told by `unetscope presets --show xray-multiclass`.
+sets are drawn with the seed, and each is part of the next. All else is told by
+`unetscope presets --show xray-multiclass`.
 
 `auto` never sees the noisy copies, and is compared with the net that was trained on them.
 """
