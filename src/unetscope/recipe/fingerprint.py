@@ -154,7 +154,7 @@ def take_fingerprint(
         object_diameter=float(np.median(diameters)) if len(diameters) else 0.0,
         objects_per_image=float(np.median(counted)),
         reach=tuple(float(part) for part in np.max([facts.reach for facts in seen], axis=0)),
-        extreme=float(np.mean([facts.extreme for facts in seen if facts.foreground] or [0.0])),
+        extreme=float(np.mean([float(facts.extreme) for facts in seen if facts.foreground] or [0.0])),
         numbered=_is_numbered(seen),
         validating=validating,
     )

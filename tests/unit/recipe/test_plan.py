@@ -245,7 +245,7 @@ def test_what_the_device_affords(device, width, words):
     check(plan)
     assert plan.recipe.network.width == width
     assert any(f"which suits {words}." in reason for reason in plan.reasons)
-    assert plan.recipe.training.batch_size == (6 if device == "cpu" else 16)
+    assert plan.recipe.training.batch_size == (2 if device == "cpu" else 16)
 
 
 @pytest.mark.parametrize(("extreme", "expected"), [(0.1, (5, 95, True)), (0.11, (1, 99.8, False))])
@@ -261,8 +261,15 @@ def test_values_are_cut_off_unless_the_objects_of_some_images_would_be(extreme, 
 def test_every_image_is_seen_in_an_epoch():
     training = plan_recipe(facts(images=5000)).recipe.training
     assert training.samples == 5000
-    training = plan_recipe(facts(images=3)).recipe.training
-    assert training.samples == 16 * training.batch_size
+
+
+@pytest.mark.parametrize(
+    ("side", "batch", "samples"), [(192, 2, 88), (160, 3, 129), (128, 5, 200), (64, 16, 256), (16, 16, 256)]
+)
+def test_small_batches_and_long_epochs_on_a_cpu(side, batch, samples):
+    training = plan_recipe(grid(side, side, images=3)).recipe.training
+    assert (training.batch_size, training.samples) == (batch, samples)
+    assert training.samples % training.batch_size == 0
 
 
 def test_the_budget():
