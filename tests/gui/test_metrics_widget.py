@@ -22,6 +22,8 @@ from unetscope._napari.predict.predicted import KEY
 from unetscope._napari.session import Session
 from unetscope.errors import InputError
 from unetscope.evaluation import Report, score_image
+from unetscope.evaluation.object_overlay import OBJECT_OUTCOMES
+from unetscope.evaluation.overlay import OUTCOMES, rgb
 from unetscope.evaluation.report import show_value
 from unetscope.folders import compare_run, write_report
 from unetscope.io import Image, write_mask
@@ -30,6 +32,7 @@ from unetscope.recipe.recipe import Target
 SAMPLES = Path(__file__).resolve().parents[2] / "sample_data"
 TINY = {"training.epochs": 1, "training.samples": 4, "network.width": 2, "network.depth": 1}
 CLASSES = Target(kind="multiclass")
+CLASS_WORDS = "Classes: each value is one"
 
 
 @pytest.fixture(scope="session")
@@ -487,6 +490,67 @@ def test_the_meaning_of_masks_follows_the_recipe(widget: MetricsWidget, viewer_m
     assert MaskMeaning().target == CLASSES
 
 
+@pytest.fixture
+def cells() -> tuple[np.ndarray, np.ndarray]:
+    """Six true objects: one found, two merged, one split, one missed, one found; and one that is false."""
+    truth, predicted = np.zeros((12, 30), np.uint16), np.zeros((12, 30), np.uint16)
+    truth[1:5, 1:5], truth[1:5, 8:12], truth[1:5, 12:16] = 1, 2, 3
+    truth[1:5, 20:28], truth[7:11, 1:5], truth[7:11, 8:12] = 4, 5, 6
+    predicted[1:5, 1:5], predicted[1:5, 8:16] = 11, 12
+    predicted[1:5, 20:24], predicted[1:5, 24:28] = 13, 14
+    predicted[7:11, 8:12], predicted[7:11, 20:24] = 15, 16
+    return truth, predicted
+
+
+def test_objects_are_shown_by_what_became_of_them(
+    widget: MetricsWidget, viewer_model: Any, cells: Any, qtbot: Any
+) -> None:
+    labels_layer(viewer_model, cells[0], "truth")
+    labels_layer(viewer_model, cells[1], "result")
+    widget.layers_page.meaning.setCurrentText("Objects: each value is one object")
+    measured(qtbot, widget, "result", "truth")
+    expected = {"Object F1": "0.6667", "AP50": "0.5000", "Objects": "6", "Merges": "1", "Splits": "1"}
+    assert {title: column(widget.table, title)[0] for title in expected} == expected
+    titles = [
+        widget.table.sorted.headerData(i, Qt.Orientation.Horizontal)
+        for i in range(widget.table.sorted.columnCount())
+    ]
+    assert titles[:6] == ["Image", "Dice", "Object F1", "AP50", "AP75", "Mean AP"]
+    assert not {"IoU", "Precision", "HD95 (pixel)"} & set(titles)
+    looked_at(qtbot, widget, 0)
+    outcome = viewer_model.layers["result outcome"]
+    places = {"found": (2, 2), "merged": (2, 9), "split": (2, 21), "missed": (8, 2), "false": (8, 21)}
+    for name, place in places.items():
+        value = int(outcome.data[place])
+        assert list(OBJECT_OUTCOMES)[value - 1] == name
+        assert outcome.colormap.map(value) == pytest.approx([*rgb(OBJECT_OUTCOMES[name]), 1], abs=1e-2)
+    assert words_of(widget) == list(OBJECT_OUTCOMES)
+
+
+def test_the_legend_and_the_colors_follow_what_is_measured(
+    widget: MetricsWidget, viewer_model: Any, cells: Any, qtbot: Any
+) -> None:
+    labels_layer(viewer_model, cells[0], "truth")
+    labels_layer(viewer_model, cells[1], "result")
+    meaning = widget.layers_page.meaning
+    for words, colors in (("Objects: each value is one object", OBJECT_OUTCOMES), (CLASS_WORDS, OUTCOMES)):
+        meaning.setCurrentText(words)
+        measured(qtbot, widget, "result", "truth")
+        looked_at(qtbot, widget, 0)
+        layer = viewer_model.layers["result outcome"]
+        for value, color in enumerate(colors.values(), start=1):
+            assert layer.colormap.map(value) == pytest.approx([*rgb(color), 1], abs=1e-2)
+        assert len(viewer_model.layers) == 3
+        assert len(words_of(widget)) == len(colors)
+
+
+def words_of(widget: MetricsWidget) -> list[str]:
+    """The words of the legend."""
+    row = widget.legend.layout()
+    labels = [row.itemAt(i).widget() for i in range(row.count())]
+    return [label.text() for label in labels if label is not None and label.text()]
+
+
 # --- folders ---
 
 
@@ -540,7 +604,7 @@ def test_images_of_other_sizes_and_spacing_lie_in_their_own_places(viewer_model:
     for place in (0, 1, 0, 2, 3, 1):
         labels = Image(**grids[place])
         image = labels.with_data(labels.data * float(place + 7))
-        layers.show(Case(f"case {place}", image, labels, labels, labels, {}))
+        layers.show(Case(f"case {place}", image, labels, labels, labels, {}, OUTCOMES))
         fresh = type(viewer_model)()
         for role, one in (("image", image), ("truth", labels), ("prediction", labels), ("outcome", labels)):
             shown = viewer_model.layers[f"case {place} {role}"]

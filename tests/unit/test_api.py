@@ -15,7 +15,8 @@ from PIL import Image as Pillow
 
 from unetscope import api
 from unetscope.errors import InputError, ModelError, OutputError, RecipeError
-from unetscope.evaluation import read_report
+from unetscope.evaluation import InstanceCounts, ObjectCounts, read_report
+from unetscope.evaluation.overlay import OUTCOMES
 from unetscope.io import Image, Source, find_pairs, read, read_mask
 from unetscope.recipe import change, to_yaml
 from unetscope.recipe.presets import preset
@@ -433,7 +434,7 @@ def test_a_prediction_of_one_value_is_matched_part_by_part() -> None:
     truth, predicted = labels([[1, 1, 0, 2, 2, 0, 3]]), labels([[2, 2, 0, 2, 2, 0, 0]])
     (score,) = api.evaluate([predicted], [truth], target=Target(kind="instances")).scores
     assert score.objects is not None
-    assert (score.objects.tp, score.objects.fp, score.objects.fn) == (2, 0, 1)
+    assert score.objects.at() == ObjectCounts(tp=2, fn=1, iou_sum=2.0)
 
 
 def test_objects_are_compared_as_foreground() -> None:
@@ -572,8 +573,30 @@ def test_outcomes_of_strokes_and_of_objects() -> None:
     strokes = labels([[0, 1, 2, 2, 0]])
     sparse = Target(kind="binary", ignore=0, background=1)
     assert api.outcomes(strokes, labels([[2, 2, 2, 0, 2]]), target=sparse).data.tolist() == [[0, 2, 1, 3, 0]]
-    objects = api.outcomes(labels([[1, 2, 0]]), labels([[5, 5, 5]]), target=Target(kind="instances"))
-    assert objects.data.tolist() == [[1, 1, 2]]
+    assert api.outcome_colors(sparse) == api.outcome_colors() == OUTCOMES
+
+
+def test_outcomes_of_objects_are_of_whole_objects() -> None:
+    """Two in one, one in two parts, one missed; nobody labeled the last pixel, and one is false."""
+    truth = labels([[1, 2, 0, 3, 3, 3, 3, 0, 4, 0, 9]])
+    predicted = labels([[5, 5, 0, 6, 6, 7, 7, 0, 0, 8, 8]])
+    target = Target(kind="instances", ignore=9)
+    outcomes = api.outcomes(truth, predicted, target=target)
+    assert list(api.outcome_colors(target)) == ["found", "false", "missed", "merged", "split"]
+    assert outcomes.data.tolist() == [[4, 4, 0, 5, 0, 5, 5, 0, 3, 2, 0]]
+    (score,) = api.evaluate([predicted], [truth], target=target).scores
+    assert isinstance(score.objects, InstanceCounts)
+    assert (score.objects.merges, score.objects.splits) == (1, 1)
+    assert score.objects.at() == ObjectCounts(tp=2, fp=2, fn=2, iou_sum=1.0)
+
+
+def test_objects_of_a_series_are_compared_point_by_point() -> None:
+    """The same number at another time is another object; a prediction without numbers has parts."""
+    truth = Image(np.array([[[1, 1, 0, 2]], [[2, 2, 0, 1]]], np.uint8), "TYX")
+    predicted = Image(np.array([[[1, 1, 0, 1]], [[0, 0, 0, 1]]], np.uint8), "TYX")
+    outcomes = api.outcomes(truth, predicted, target=Target(kind="instances"))
+    assert outcomes.axes == "TYX"
+    assert outcomes.data.tolist() == [[[1, 1, 0, 1]], [[3, 3, 0, 1]]]
 
 
 def test_outcomes_of_a_time_series() -> None:

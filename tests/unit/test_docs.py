@@ -8,6 +8,9 @@ import re
 from functools import cache
 from pathlib import Path
 
+from unetscope.evaluation.columns import DISTANCES, IN_PRINT, SCORES, TITLES
+from unetscope.evaluation.object_overlay import OBJECT_OUTCOMES
+
 ROOT = Path(__file__).resolve().parents[2]
 TUTORIAL = ROOT / "docs" / "tutorial.md"
 
@@ -53,6 +56,14 @@ def test_messages_in_the_tutorial_are_those_of_the_program() -> None:
     assert len(long) >= len(rows) > 4
     everything = "\n".join(words_of_the_program())
     assert [phrase for phrase in long if phrase not in everything] == []
+
+
+def test_the_page_of_scores_explains_every_column_and_every_color() -> None:
+    page = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
+    cells = re.findall(r"^\| (.+?) \|", page, flags=re.MULTILINE)
+    explained = {name for cell in cells for name in cell.split(", ")}
+    assert {TITLES[key] for key in (*SCORES, *IN_PRINT, *DISTANCES)} <= explained
+    assert [name for name in OBJECT_OUTCOMES if f"| {name}: " not in page] == []
 
 
 def test_pictures_of_the_tutorial_are_there_and_small() -> None:

@@ -384,7 +384,11 @@ def test_the_figure_of_objects_shows_what_was_scored(
 ) -> None:
     predict_all(trained_objects, samples / "cells" / "images" / "field_01.png", tmp_path / "out")
     (case,) = report._cases(compare_folders(tmp_path / "out", samples / "cells" / "masks"))
-    assert case.truth.dtype == case.predicted.dtype == bool
+    comparison = compare_folders(tmp_path / "out", samples / "cells" / "masks")
+    assert case.truth.max() == comparison.report.mean["true_objects"] > 1
+    assert case.title.endswith(f"PQ {comparison.report.mean['panoptic_quality']:.3f}")
+    expected = api.outcomes(comparison.truth[0], comparison.predicted[0], target=comparison.target)
+    np.testing.assert_array_equal(case.outcomes, expected.data)
 
 
 def test_the_figure_of_strokes_leaves_out_what_nobody_labeled(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from unetscope.api.checks import Check, Look, check_examples, look_at
 from unetscope.api.data import Data, fingerprint, left_out, load_examples, plan, plan_examples
 from unetscope.api.images import Histogram, Preview, histogram, normalize, prepare, preview
 from unetscope.api.models import load_model, read_card
-from unetscope.api.prediction import evaluate, outcomes, predict, time_points
+from unetscope.api.prediction import evaluate, outcome_colors, outcomes, predict, time_points
 from unetscope.api.training import Training, find_recipe, prepare_resume, prepare_training, resume, train
 from unetscope.io import find_pairs, read, read_mask
 
@@ -30,6 +30,7 @@ __all__ = [
     "load_model",
     "look_at",
     "normalize",
+    "outcome_colors",
     "outcomes",
     "plan",
     "plan_examples",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from unetscope.api.data import StrPath
 from unetscope.api.models import load_model
 from unetscope.errors import InputError
-from unetscope.evaluation.matching import ObjectCounts, match_objects
-from unetscope.evaluation.overlay import outcome_labels
+from unetscope.evaluation.object_overlay import OBJECT_OUTCOMES, object_outcomes
+from unetscope.evaluation.objects import connected_objects, count_objects
+from unetscope.evaluation.overlay import OUTCOMES, outcome_labels
 from unetscope.evaluation.report import Report
 from unetscope.evaluation.score import score_image
 from unetscope.io import Image, read
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from unetscope.inference import Prediction, Progress
     from unetscope.model import Model
 
-__all__ = ["evaluate", "outcomes", "predict", "time_points"]
+__all__ = ["evaluate", "outcome_colors", "outcomes", "predict", "time_points"]
 
 
 def predict(
@@ -92,9 +93,9 @@ def evaluate(
         For the table; the names of the truth unless given.
     target : Target, optional
         How masks are read, from the recipe. Without it every mask value is a class; with instances, all
-        objects together are compared with the background, and objects one by one are matched, too. A
-        prediction with one value only, of a network that knows no objects, is divided into its connected
-        parts for that.
+        objects together are compared with the background, and objects one by one with each other, too
+        (`unetscope.evaluation.objects`). A prediction with one value only, of a network that knows no
+        objects, is divided into its connected parts for that.
 
     Raises
     ------
@@ -127,18 +128,17 @@ def evaluate(
         )
         for (name, _, on), (t, p) in zip(rows, pairs, strict=True)
     ]
-    if target.kind == "instances" and not target.sparse:
-        scores = [
-            replace(score, objects=_matched(t, p, target))
-            for score, (_, t, p) in zip(scores, rows, strict=True)
-        ]
+    if _numbers_objects(target):
+        objects = [_objects(t, p, target) for _, t, p in rows]
+        counted = [count_objects(t, p, valid=valid) for t, p, valid in objects]
+        scores = [replace(score, objects=each) for score, each in zip(scores, counted, strict=True)]
     return Report(tuple(scores))
 
 
 def outcomes(
     truth: Image, predicted: Image, *, target: Target | None = None, classes: Sequence[int] | None = None
 ) -> Image:
-    """Say what became of each pixel, as `evaluate` counts it.
+    """Say what became of each pixel, or each object where masks number them, as `evaluate` counts it.
 
     Parameters
     ----------
@@ -152,9 +152,9 @@ def outcomes(
     Returns
     -------
     Image
-        uint8 on the grid of `predicted`: 0 where both are background or nobody labeled, and 1, 2, … for
-        `unetscope.evaluation.overlay.OUTCOMES` in their order: correct, false positive, false negative,
-        wrong class.
+        uint8 on the grid of `predicted`: 0 where both are background or nobody labeled, and 1, 2, … for the
+        names and colors of `outcome_colors` in their order. Of pixels: correct, false positive, false
+        negative, wrong class; of objects: found, false, missed, merged, split.
 
     Raises
     ------
@@ -162,10 +162,19 @@ def outcomes(
         If the shapes differ.
     """
     target = Target(kind="multiclass") if target is None else target
+    if _numbers_objects(target):
+        points = [_objects(t, p, target) for _, t, p in time_points(truth.name, truth, predicted)]
+        found = [object_outcomes(t, p, valid=valid) for t, p, valid in points]
+        return predicted.with_data(np.stack(found) if "T" in predicted.axes else found[0])
     labels = outcome_labels(
         _truth(truth, target), _predicted(predicted, target), classes=classes, ignore=IGNORED
     )
     return predicted.with_data(labels)
+
+
+def outcome_colors(target: Target | None = None) -> Mapping[str, str]:
+    """Names and colors, ``"#RRGGBB"``, of the values 1, 2, … of `outcomes` for the same target."""
+    return OBJECT_OUTCOMES if target is not None and _numbers_objects(target) else OUTCOMES
 
 
 def time_points(name: str, truth: Image, predicted: Image) -> list[tuple[str, Image, Image]]:
@@ -210,21 +219,18 @@ def _truth(mask: Image, target: Target) -> NDArray[Any]:
     return np.where(labels == IGNORED, IGNORED, labels > target.threshold)
 
 
-def _matched(truth: Image, predicted: Image, target: Target) -> ObjectCounts:
+def _numbers_objects(target: Target) -> bool:
+    """Whether objects are told apart; strokes show parts of them only."""
+    return target.kind == "instances" and not target.sparse
+
+
+def _objects(
+    truth: Image, predicted: Image, target: Target
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.bool_]]:
+    """Numbered objects of truth and prediction, and where anything is labeled."""
     labels = true_labels(truth.data, target)
     objects = np.where(labels > target.threshold, labels, 0)
-    return match_objects(objects, _objects(predicted.data), valid=labels != IGNORED)
-
-
-def _objects(labels: NDArray[Any]) -> NDArray[Any]:
-    """Numbered objects; of a mask that only tells object from background, its connected parts."""
-    from scipy import ndimage
-
-    inside = labels != 0
-    values = labels[inside]
-    if values.size and (values == values[0]).all():
-        return np.asarray(ndimage.label(inside)[0])
-    return labels
+    return objects, connected_objects(predicted.data), labels != IGNORED
 
 
 def _predicted(labels: Image, target: Target) -> NDArray[Any]:

@@ -447,7 +447,8 @@ def evaluate(
     out
         Folder for a report with table and figures.
     objects
-        The masks number their objects: compare all together with the background, and match them one by one.
+        The masks number their objects: compare all together with the background, and match them one by one
+        (AP, F1, PQ, AJI, SEG, merges, splits).
     ignore
         Mask value of pixels that nobody labeled; 0 for sparse annotation.
     background

@@ -22,6 +22,7 @@ from unetscope.evaluation.metrics import (
     recall,
     specificity,
 )
+from unetscope.evaluation.objects import IOU_THRESHOLDS, OBJECT_METRICS, InstanceCounts, count_objects
 from unetscope.evaluation.paired import Difference, Paired, pair_reports
 from unetscope.evaluation.report import ClassSummary, Report
 from unetscope.evaluation.saved import read_report
@@ -30,11 +31,14 @@ from unetscope.evaluation.significance import Significance, paired_significance
 from unetscope.evaluation.surface import surface_distances
 
 __all__ = [
+    "IOU_THRESHOLDS",
     "METRICS",
+    "OBJECT_METRICS",
     "ClassSummary",
     "Counts",
     "Difference",
     "ImageScore",
+    "InstanceCounts",
     "ObjectCounts",
     "Paired",
     "Report",
@@ -42,6 +46,7 @@ __all__ = [
     "accuracy",
     "count",
     "count_classes",
+    "count_objects",
     "dice",
     "f1",
     "iou",

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unetscope.errors import InputError
 from unetscope.evaluation.metrics import check_masks
-from unetscope.evaluation.overlay import overlay, rgb
+from unetscope.evaluation.object_overlay import OBJECT_OUTCOMES, paint_objects
+from unetscope.evaluation.overlay import CLASSES, OUTCOMES, outcome_labels, paint, rgb
 from unetscope.evaluation.score import align_labels
+from unetscope.preprocess import separate_objects
 
 __all__ = ["CLASSES", "Case", "Panels", "panels_of"]
-
-CLASSES = ("#E69F00", "#CC79A7", "#0072B2", "#F0E442", "#56B4E9", "#009E73", "#D55E00")
-"""Colors of foreground classes in the order of their labels, repeated when there are more.
-
-First come those that do not mean anything in `OUTCOMES`.
-"""
 
 _OBJECT = ("#FFFFFF",)
 
@@ -38,12 +34,16 @@ class Case:
         channels are shown as red, green and blue, other numbers of channels by their mean.
     truth, predicted : (Y, X) or (Z, Y, X) ndarray of int or bool
         Labels. Of a stack the slice with the most object in the truth is shown.
+    outcomes : ndarray of uint8, optional
+        Given where labels number objects, on the same grid: what became of each object, from
+        `unetscope.evaluation.object_overlay.object_outcomes`.
     """
 
     title: str
     image: NDArray[Any]
     truth: NDArray[Any]
     predicted: NDArray[Any]
+    outcomes: NDArray[np.uint8] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,11 +55,14 @@ class Panels:
     rows : tuple
         For each case image, truth, prediction and comparison: (Y, X, 3) float32 in [0, 1].
     labels : tuple of int
-        Foreground classes in the order of `CLASSES`; one at most if objects are shown in white.
+        Foreground classes in the order of `CLASSES`; one at most if there are no classes.
+    outcomes : mapping of str to str
+        What the colors of the comparisons say: `OUTCOMES` or `OBJECT_OUTCOMES`.
     """
 
     rows: tuple[tuple[NDArray[np.float32], ...], ...]
     labels: tuple[int, ...]
+    outcomes: Mapping[str, str]
 
 
 def panels_of(cases: Sequence[Case], classes: Sequence[int] | None = None) -> Panels:
@@ -80,36 +83,65 @@ def panels_of(cases: Sequence[Case], classes: Sequence[int] | None = None) -> Pa
     InputError
         If the shapes of a case do not fit together.
     """
+    if len({case.outcomes is None for case in cases}) > 1:
+        raise InputError(
+            "the masks of some cases number objects and those of others do not",
+            expected="cases of one kind",
+            fix="show them in two figures",
+        )
     planes = [_plane(case, classes) for case in cases]
-    found = [set(np.unique([truth, predicted]).tolist()) - {0} for _, truth, predicted in planes]
+    if cases[0].outcomes is not None:
+        return Panels(tuple(map(_object_row, planes)), (), OBJECT_OUTCOMES)
+    found = [set(np.unique([plane.truth, plane.predicted]).tolist()) - {0} for plane in planes]
     named = set(classes or ()) - {0}
     labels = sorted(named.union(*found))
     # Without a case of several classes the masks show one object, whatever its value in each file.
     palette = CLASSES if max(map(len, [named, *found])) > 1 else _OBJECT
     rows = tuple(
         (
-            image,
-            _colored(truth, labels, palette),
-            _colored(predicted, labels, palette),
-            overlay(truth, predicted, image, classes=classes),
+            plane.image,
+            _colored(plane.truth, labels, palette),
+            _colored(plane.predicted, labels, palette),
+            paint(plane.outcomes, OUTCOMES.values(), plane.image),
         )
-        for image, truth, predicted in planes
+        for plane in planes
     )
-    return Panels(rows, tuple(labels) if palette is CLASSES else tuple(labels[:1]))
+    return Panels(rows, tuple(labels) if palette is CLASSES else tuple(labels[:1]), OUTCOMES)
 
 
-def _plane(
-    case: Case, classes: Sequence[int] | None
-) -> tuple[NDArray[np.float32], NDArray[Any], NDArray[Any]]:
+class _Plane(NamedTuple):
+    image: NDArray[np.float32]
+    truth: NDArray[Any]
+    predicted: NDArray[Any]
+    outcomes: NDArray[np.uint8]
+
+
+def _plane(case: Case, classes: Sequence[int] | None) -> _Plane:
     check_masks(case.truth, case.predicted, case.title)
-    image, truth = _channels_last(case), case.truth
-    predicted = align_labels(truth, case.predicted, classes)
+    image, truth, predicted, outcomes = _channels_last(case), case.truth, case.predicted, case.outcomes
+    if outcomes is None:
+        predicted = align_labels(truth, predicted, classes)
+        outcomes = outcome_labels(truth, predicted, classes=classes)
+    else:
+        check_masks(truth, outcomes, case.title)
     if truth.ndim == 3:
         area = np.count_nonzero(truth, axis=(1, 2))
         largest = np.flatnonzero(area == area.max())
         middle = largest[len(largest) // 2]
         image, truth, predicted = image[middle], truth[middle], predicted[middle]
-    return _displayed(image), truth, predicted
+        outcomes = outcomes[middle]
+    return _Plane(_displayed(image), truth, predicted, outcomes)
+
+
+def _object_row(plane: _Plane) -> tuple[NDArray[np.float32], ...]:
+    # Lines between objects anew: of a picture that was made smaller by leaving out pixels some are gone.
+    outcomes = np.where(separate_objects(plane.predicted), np.uint8(0), plane.outcomes)
+    return (
+        plane.image,
+        paint_objects(plane.truth, plane.truth),
+        paint_objects(plane.truth, plane.predicted),
+        paint(outcomes, OBJECT_OUTCOMES.values(), plane.image),
+    )
 
 
 def _channels_last(case: Case) -> NDArray[Any]:

@@ -10,14 +10,19 @@ score                 definition                              also called
 precision             TP / (TP + FP)
 recall                TP / (TP + FN)
 f1                    2 TP / (2 TP + FP + FN)                 recognition quality
+average precision     TP / (TP + FP + FN)                     AP, accuracy (StarDist), Jaccard index
 segmentation quality  Σ IoU of the matches / TP               mean matched IoU
 panoptic quality      Σ IoU of the matches /                  f1 × segmentation quality
                       (TP + FP / 2 + FN / 2)
 ====================  ======================================  =========================================
 
-Panoptic quality is that of Kirillov et al. 2019 (doi:10.1109/CVPR.2019.00963), for a single class. Where a
-fraction is 0/0, the rule of `unetscope.evaluation.metrics` holds: 1.0 where there is no object in truth and
-prediction, 0.0 otherwise.
+Average precision is what the Data Science Bowl 2018 (Caicedo et al. 2019, doi:10.1038/s41592-019-0612-7),
+StarDist (Schmidt et al. 2018, doi:10.1007/978-3-030-00934-2_30) and Cellpose (Stringer et al. 2021,
+doi:10.1038/s41592-020-01018-x) call so; it is not the area under a curve of precision and recall, for which
+objects would need a confidence. Panoptic quality is that of Kirillov et al. 2019
+(doi:10.1109/CVPR.2019.00963), for a single class. Where a fraction is 0/0, the rule of
+`unetscope.evaluation.metrics` holds: 1.0 where there is no object in truth and prediction, 0.0 otherwise.
+What is measured beyond matches is in `unetscope.evaluation.objects`.
 """
 
 from __future__ import annotations
@@ -32,9 +37,9 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from unetscope.errors import InputError
-from unetscope.evaluation.metrics import check_masks
+from unetscope.evaluation.overlaps import Overlaps, find_overlaps
 
-__all__ = ["ObjectCounts", "match_objects"]
+__all__ = ["ObjectCounts", "best_pairs", "counts_at", "match_objects"]
 
 
 @dataclass(frozen=True)
@@ -94,6 +99,11 @@ class ObjectCounts:
         return self._ratio(2 * self.tp, self.true + self.predicted)
 
     @property
+    def average_precision(self) -> float:
+        """Matches by all objects, found, invented or missed, in [0, 1]; F1 / (2 - F1)."""
+        return self._ratio(self.tp, self.tp + self.fp + self.fn)
+
+    @property
     def segmentation_quality(self) -> float:
         """Mean intersection over union of the matches, in [0, 1]."""
         return self._ratio(self.iou_sum, self.tp)
@@ -141,63 +151,59 @@ def match_objects(
     Of all ways to match, one with the most matches is taken, and of those one with the largest sum of
     IoU. Above a threshold of 0.5 there is only one way.
     """
-    check_masks(truth, predicted)
     if not 0 < threshold <= 1:
         raise InputError(
             f"the threshold for matching objects is {threshold:g}",
             expected="an intersection over union above 0 and up to 1",
             fix="correct it",
         )
-    if valid is not None:
-        truth, predicted = truth[valid], predicted[valid]
-    rows, columns, iou, (true, found) = _overlaps(truth, predicted)
-    near = iou >= threshold
-    matched = _match(rows[near], columns[near], iou[near])
-    tp = len(matched)
-    return ObjectCounts(tp, found - tp, true - tp, float(matched.sum()))
+    return counts_at(find_overlaps(truth, predicted, valid), threshold)
 
 
-def _overlaps(
-    truth: NDArray[Any], predicted: NDArray[Any]
-) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64], tuple[int, int]]:
-    """Every overlapping pair: index of its true and its predicted object, IoU; and how many there are."""
-    inside, claimed = truth != 0, predicted != 0
-    true_ids, true_areas = np.unique(truth[inside], return_counts=True)
-    ids, areas = np.unique(predicted[claimed], return_counts=True)
-    both = inside & claimed
-    rows, columns = np.searchsorted(true_ids, truth[both]), np.searchsorted(ids, predicted[both])
-    pairs, common = np.unique(rows * len(ids) + columns, return_counts=True)
-    rows, columns = np.divmod(pairs, max(len(ids), 1))
-    iou = common / (true_areas[rows] + areas[columns] - common)
-    return rows, columns, iou, (len(true_ids), len(ids))
+def counts_at(overlaps: Overlaps, threshold: float) -> ObjectCounts:
+    """Count matches among objects whose overlaps are known, as `match_objects` does."""
+    iou = overlaps.iou[best_pairs(overlaps, threshold)]
+    tp = iou.size
+    return ObjectCounts(tp, overlaps.areas.size - tp, overlaps.true_areas.size - tp, float(iou.sum()))
 
 
-def _match(
-    rows: NDArray[np.intp], columns: NDArray[np.intp], iou: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """IoU of the best matching among candidate pairs."""
+def best_pairs(overlaps: Overlaps, threshold: float) -> NDArray[np.intp]:
+    """Choose the pairs that match.
+
+    Parameters
+    ----------
+    overlaps : Overlaps
+    threshold : float
+        Intersection over union from which on two objects match, in (0, 1].
+
+    Returns
+    -------
+    (M,) ndarray of int
+        Places of the chosen pairs in `overlaps`; no object is in two of them.
+    """
+    near = np.flatnonzero(overlaps.iou >= threshold)
+    rows, columns = overlaps.rows[near], overlaps.columns[near]
     # Nearly all objects have one candidate. The others fall into small groups that do not meet, so that no
     # table of all objects by all objects is needed.
     single = (np.bincount(rows)[rows] == 1) & (np.bincount(columns)[columns] == 1)
-    rows, columns, contested = rows[~single], columns[~single], iou[~single]
+    rows, columns, contested = rows[~single], columns[~single], near[~single]
     count = max(rows.max(initial=-1), columns.max(initial=-1)) + 1
-    meet = coo_array((contested, (rows, columns + count)), shape=(2 * count, 2 * count))
+    meet = coo_array((np.ones(rows.size, bool), (rows, columns + count)), shape=(2 * count, 2 * count))
     group = connected_components(meet, directed=False)[1][rows]
     order = np.argsort(group, kind="stable")
     parts = np.split(order, np.flatnonzero(np.diff(group[order])) + 1)
-    return np.concatenate(
-        [iou[single], *(_assign(rows[p], columns[p], contested[p]) for p in parts if p.size)]
-    )
+    chosen = [_assign(overlaps, contested[part]) for part in parts if part.size]
+    return np.concatenate([near[single], *chosen])
 
 
-def _assign(
-    rows: NDArray[np.intp], columns: NDArray[np.intp], iou: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    true, row = np.unique(rows, return_inverse=True)
-    found, column = np.unique(columns, return_inverse=True)
+def _assign(overlaps: Overlaps, pairs: NDArray[np.intp]) -> NDArray[np.intp]:
+    """The best of these pairs of which no two share an object."""
+    true, row = np.unique(overlaps.rows[pairs], return_inverse=True)
+    found, column = np.unique(overlaps.columns[pairs], return_inverse=True)
     # One match more outweighs every sum of IoU.
-    match = min(len(true), len(found)) + 1
-    gain = np.zeros((len(true), len(found)))
-    gain[row, column] = match + iou
-    chosen = gain[linear_sum_assignment(gain, maximize=True)]
-    return chosen[chosen > 0] - match
+    gain = np.zeros((true.size, found.size))
+    gain[row, column] = min(gain.shape) + 1 + overlaps.iou[pairs]
+    place = np.full(gain.shape, -1, np.intp)
+    place[row, column] = pairs
+    chosen = place[linear_sum_assignment(gain, maximize=True)]
+    return chosen[chosen >= 0]

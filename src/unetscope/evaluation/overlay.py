@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from unetscope.evaluation.metrics import check_masks
 from unetscope.evaluation.score import align_labels
 
-__all__ = ["OUTCOMES", "outcome_labels", "overlay", "rgb", "slice_to_look_at"]
+__all__ = ["CLASSES", "OUTCOMES", "outcome_labels", "overlay", "paint", "rgb", "slice_to_look_at"]
 
 OUTCOMES: dict[str, str] = {
     "correct": "#009E73",
@@ -23,6 +23,12 @@ OUTCOMES: dict[str, str] = {
 
 In the order of the values of `outcome_labels`: object found, object where there is none, object missed,
 object of another class.
+"""
+
+CLASSES = ("#E69F00", "#CC79A7", "#0072B2", "#F0E442", "#56B4E9", "#009E73", "#D55E00")
+"""Colors of foreground classes, or of objects, in the order of their labels, repeated when there are more.
+
+First come those that do not mean anything in `OUTCOMES`.
 """
 
 _OPACITY = 0.6
@@ -78,7 +84,7 @@ def slice_to_look_at(outcomes: NDArray[np.uint8]) -> int:
     Parameters
     ----------
     outcomes : (Z, Y, X) ndarray of uint8
-        From `outcome_labels`.
+        From `outcome_labels` or `unetscope.evaluation.object_overlay.object_outcomes`.
 
     Returns
     -------
@@ -119,10 +125,30 @@ def overlay(
     InputError
         If the shapes differ or values are not integer.
     """
-    outcomes = outcome_labels(truth, predicted, classes=classes)
+    return paint(outcome_labels(truth, predicted, classes=classes), OUTCOMES.values(), image)
+
+
+def paint(
+    outcomes: NDArray[np.uint8], colors: Iterable[str], image: NDArray[np.floating] | None = None
+) -> NDArray[np.float32]:
+    """Color pixels by their outcomes.
+
+    Parameters
+    ----------
+    outcomes : (Y, X) ndarray of uint8
+        0 for nothing, and 1, 2, … for the colors in their order.
+    colors : iterable of str
+        ``"#RRGGBB"``.
+    image : (Y, X, 3) ndarray of float in [0, 1], optional
+        Shines through the colors, and is seen alone where there is no outcome; black unless given.
+
+    Returns
+    -------
+    (Y, X, 3) ndarray of float32 in [0, 1]
+    """
     opacity = 1.0 if image is None else _OPACITY
-    painted = np.zeros((*truth.shape, 3), np.float32) if image is None else image.astype(np.float32)
-    for value, color in enumerate(OUTCOMES.values(), start=1):
+    painted = np.zeros((*outcomes.shape, 3), np.float32) if image is None else image.astype(np.float32)
+    for value, color in enumerate(colors, start=1):
         mask = outcomes == value
         painted[mask] = (1 - opacity) * painted[mask] + opacity * rgb(color)
     return painted

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from unetscope.errors import InputError, OutputError
 from unetscope.evaluation.cases import CLASSES, Case, Panels, panels_of
 from unetscope.evaluation.metrics import METRICS
-from unetscope.evaluation.overlay import OUTCOMES
+from unetscope.evaluation.object_overlay import OBJECT_OUTCOMES
 from unetscope.evaluation.report import TITLES, Report
 from unetscope.io.write import atomic
 
@@ -44,7 +44,7 @@ __all__ = [
 ROLES = (("train", "training", "#0072B2"), ("val", "validation", "#D55E00"))
 """Prefix of the keys in a history, name, and color of the two curves."""
 
-_OBJECT_SHARES = ("object_f1", "panoptic_quality")
+_OBJECT_SHARES = ("object_f1", "ap50", "ap75", "mean_ap", "panoptic_quality", "aji", "seg")
 SHARES = (*METRICS, "accuracy", "mean_iou", "mean_dice", *_OBJECT_SHARES)
 """Scores between 0 and 1, which can stand beside each other."""
 
@@ -106,7 +106,9 @@ def training_curves(history: Sequence[Mapping[str, Any]]) -> Figure:
 def case_panels(cases: Sequence[Case], *, classes: Sequence[int] | None = None) -> Figure:
     """Show image, truth, prediction and their comparison, one row per case.
 
-    The colors of the comparison say what became of each pixel: `unetscope.evaluation.overlay`.
+    The colors of the comparison say what became of each pixel (`unetscope.evaluation.overlay`), or, where
+    the cases have outcomes of objects, of each object (`unetscope.evaluation.object_overlay`). Prediction and
+    truth have the same color there where an object covers another one.
 
     Parameters
     ----------
@@ -128,7 +130,9 @@ def case_panels(cases: Sequence[Case], *, classes: Sequence[int] | None = None) 
     heights = [height + (0.65 if row == 0 else 0.4) for row, height in enumerate(heights)]
     handles = legend_of(panels)
     legend_rows = -(-len(handles) // _LEGEND_COLUMNS)
-    heights.append(0.2 + 0.2 * legend_rows)
+    # Objects have colors in truth and prediction, too, which say nothing but which is which.
+    title = _COLUMNS[-1] if panels.outcomes is OBJECT_OUTCOMES else None
+    heights.append((0.2 if title is None else 0.45) + 0.2 * legend_rows)
     figure = empty_figure(WIDTH, sum(heights))
     parts = figure.subfigures(len(cases) + 1, 1, squeeze=False, height_ratios=heights)
     *rows, bottom = parts[:, 0]
@@ -139,7 +143,9 @@ def case_panels(cases: Sequence[Case], *, classes: Sequence[int] | None = None) 
             axes.set_axis_off()
             if row is rows[0]:
                 axes.set_title(name, fontsize=10)
-    bottom.legend(handles=handles, loc="center", ncols=_LEGEND_COLUMNS, frameon=False, fontsize=9)
+    bottom.legend(
+        handles=handles, title=title, loc="center", ncols=_LEGEND_COLUMNS, frameon=False, fontsize=9
+    )
     return figure
 
 
@@ -151,8 +157,7 @@ def score_bars(report: Report, metrics: Sequence[str] | None = None) -> Figure:
     report : Report
         The scores.
     metrics : sequence of str, optional
-        Any of `METRICS`, ``"accuracy"``, ``"mean_iou"``, ``"mean_dice"`` and, where objects were matched,
-        ``"object_f1"`` and ``"panoptic_quality"``; `METRICS` and the last two, unless given.
+        Any of `SHARES`; unless given, `METRICS`, or, where objects were matched, Dice and those of objects.
 
     Raises
     ------
@@ -161,7 +166,8 @@ def score_bars(report: Report, metrics: Sequence[str] | None = None) -> Figure:
     """
     known = [key for key in SHARES if key in report.values]
     if metrics is None:
-        metrics = [key for key in known if key in (*METRICS, *_OBJECT_SHARES)]
+        usual = ("dice", *_OBJECT_SHARES) if "object_f1" in known else METRICS
+        metrics = [key for key in known if key in usual]
     if not metrics or set(metrics) - set(known):
         raise InputError(
             f"the metrics to draw are {', '.join(metrics) or 'none'}",
@@ -260,7 +266,7 @@ def _best(curves: Mapping[str, Mapping[str, NDArray[np.float64]]]) -> int | None
 def legend_of(panels: Panels) -> list[Patch]:
     """Name the colors of classes, where there are several, and of outcomes."""
     several = len(panels.labels) > 1
-    outcomes = {name: color for name, color in OUTCOMES.items() if several or name != "wrong class"}
+    outcomes = {name: color for name, color in panels.outcomes.items() if several or name != "wrong class"}
     classes = {}
     # With more classes than colors a name for a color would be wrong.
     if several and len(panels.labels) <= len(CLASSES):

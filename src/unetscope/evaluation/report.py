@@ -4,7 +4,8 @@ Three summaries, because they answer different questions:
 
 - *mean ± std over images*: how good is the prediction of an image, and how much does that vary?
   The standard deviation is that of the population (divided by n, as `numpy.std` does by default).
-- *pooled*: one score from the counts of all pixels of all images; large objects weigh more.
+- *pooled*: one score from the counts of all pixels of all images, where large objects weigh more, or from
+  the counts of all their objects, where images of many objects do.
 - *per class*: both of these for each label, over the images in which it occurs.
 
 Means over classes give every foreground class that occurs the same weight.
@@ -23,34 +24,14 @@ import numpy as np
 from unetscope._words import count
 from unetscope.errors import InputError
 from unetscope.evaluation import table
-from unetscope.evaluation.matching import ObjectCounts
-from unetscope.evaluation.metrics import METRICS, Counts, macro, measure
-from unetscope.evaluation.score import ImageScore, object_scores
+from unetscope.evaluation.columns import DISTANCES, IN_PRINT, SCORES, TITLES, notes_on_objects, show_value
+from unetscope.evaluation.metrics import Counts, macro, measure
+from unetscope.evaluation.objects import OBJECT_METRICS, object_scores, pool_objects
+from unetscope.evaluation.score import ImageScore
 
 __all__ = ["TITLES", "ClassSummary", "Report", "show_value"]
 
-_SCORES = (*METRICS, "accuracy")
 _WITH_BACKGROUND = ("mean_iou", "mean_dice")
-_OBJECTS = tuple(object_scores(ObjectCounts()))
-_DISTANCES = ("hausdorff95", "mean_surface_distance")
-_DIGITS = {"true_objects": 1, "predicted_objects": 1} | dict.fromkeys(_DISTANCES, 2)
-TITLES = {
-    "precision": "Precision",
-    "recall": "Recall",
-    "dice": "Dice",
-    "iou": "IoU",
-    "f1": "F1",
-    "accuracy": "Accuracy",
-    "mean_iou": "Mean IoU",
-    "mean_dice": "Mean Dice",
-    "object_f1": "Object F1",
-    "panoptic_quality": "PQ",
-    "true_objects": "Objects",
-    "predicted_objects": "Predicted",
-    "hausdorff95": "HD95",
-    "mean_surface_distance": "MSD",
-}
-"""What tables and figures call the scores."""
 
 
 @dataclass(frozen=True)
@@ -126,21 +107,32 @@ class Report:
         Scores of objects and distances, in `units`, too if any image has them; NaN where one has not, or
         where a distance is undefined.
         """
-        scores = {key: [score.metrics[key] for score in self.scores] for key in (*_SCORES, *_WITH_BACKGROUND)}
+        scores = {key: [score.metrics[key] for score in self.scores] for key in (*SCORES, *_WITH_BACKGROUND)}
         rows = self.rows()
-        measured = [key for key in (*_OBJECTS, *_DISTANCES) if any(row.get(key) is not None for row in rows)]
+        known = (*OBJECT_METRICS, *DISTANCES)
+        measured = [key for key in known if any(row.get(key) is not None for row in rows)]
         return scores | {key: [_or_nan(row.get(key)) for row in rows] for key in measured}
 
     @property
     def columns(self) -> tuple[str, ...]:
         """Keys of `values` in the order of the tables."""
-        return tuple(key for key in (*_SCORES, *_OBJECTS, *_DISTANCES) if key in self.values)
+        return tuple(key for key in (*SCORES, *OBJECT_METRICS, *DISTANCES) if key in self.values)
+
+    @property
+    def printed(self) -> tuple[str, ...]:
+        """Those of `columns` that are read rather than computed with, of `table` and `to_markdown`.
+
+        All, unless masks number objects; then Dice and scores of objects.
+        """
+        if "object_f1" not in self.values:
+            return self.columns
+        return tuple(key for key in IN_PRINT if key in self.values)
 
     @property
     def header(self) -> tuple[str, ...]:
         """Titles of `columns`, with units."""
         return tuple(
-            f"{TITLES[key]} ({self.units})" if key in _DISTANCES else TITLES[key] for key in self.columns
+            f"{TITLES[key]} ({self.units})" if key in DISTANCES else TITLES[key] for key in self.columns
         )
 
     @cached_property
@@ -157,7 +149,7 @@ class Report:
     def pooled(self) -> dict[str, float]:
         """`METRICS`, accuracy, mean IoU, mean Dice and scores of objects from the counts of all images."""
         objects = [score.objects for score in self.scores if score.objects is not None]
-        return macro(self._counts) | (object_scores(sum(objects, ObjectCounts())) if objects else {})
+        return macro(self._counts) | (object_scores(pool_objects(objects)) if objects else {})
 
     @cached_property
     def per_class(self) -> dict[int, ClassSummary]:
@@ -172,15 +164,21 @@ class Report:
         weight, here every class.
         """
         means = [summary.mean for label, summary in self.per_class.items() if label != 0]
-        return {key: float(np.mean([mean[key] for mean in means])) if means else 1.0 for key in _SCORES}
+        return {key: float(np.mean([mean[key] for mean in means])) if means else 1.0 for key in SCORES}
+
+    @property
+    def ranked_by(self) -> str:
+        """The key of what `ranking` goes by: Dice, or panoptic quality where masks number objects."""
+        return "dice" if any(score.objects is None for score in self.scores) else "panoptic_quality"
 
     @cached_property
     def ranking(self) -> tuple[int, ...]:
-        """Indices of `scores` from the lowest to the highest Dice; equal ones in the order of `scores`."""
-        return tuple(sorted(range(self.n), key=lambda index: self.scores[index].dice))
+        """Indices of `scores` from the worst to the best by `ranked_by`; equal ones in their order."""
+        values = self.values[self.ranked_by]
+        return tuple(sorted(range(self.n), key=values.__getitem__))
 
     def best(self) -> ImageScore:
-        """Return the score with the highest Dice."""
+        """Return the highest score of the ranking."""
         return self.scores[self.ranking[-1]]
 
     def median(self) -> ImageScore:
@@ -188,7 +186,7 @@ class Report:
         return self.scores[self.ranking[(self.n - 1) // 2]]
 
     def worst(self) -> ImageScore:
-        """Return the score with the lowest Dice."""
+        """Return the lowest score of the ranking."""
         return self.scores[self.ranking[0]]
 
     def rows(self) -> list[dict[str, Any]]:
@@ -228,7 +226,7 @@ class Report:
         ]
         images = self._image_rows() if rows == "all" else []
         return "\n".join(
-            [table.aligned(["Image", *self.header], [images, summary, self._class_rows()]), "", *self._notes]
+            [table.aligned(["Image", *self._titles], [images, summary, self._class_rows()]), "", *self._notes]
         )
 
     def to_markdown(self, rows: Literal["all", "summary"] = "all") -> str:
@@ -241,7 +239,7 @@ class Report:
             *self._class_rows(),
         ]
         notes = "\n".join(f"- {note}" for note in self._notes)
-        return f"{table.markdown(['Image', *self.header], lines)}\n\n{notes}\n"
+        return f"{table.markdown(['Image', *self._titles], lines)}\n\n{notes}\n"
 
     @cached_property
     def _counts(self) -> dict[int, Counts]:
@@ -251,16 +249,21 @@ class Report:
     def _summarize(self, label: int) -> ClassSummary:
         counts = [_counts_of(score, label) for score in self.scores]
         present = [measure(each) for each in counts if each.occurs]
-        values = {key: [each[key] for each in present] for key in _SCORES}
+        values = {key: [each[key] for each in present] for key in SCORES}
         return ClassSummary(
-            mean={key: float(np.mean(values[key])) for key in _SCORES},
-            std={key: float(np.std(values[key])) for key in _SCORES},
+            mean={key: float(np.mean(values[key])) for key in SCORES},
+            std={key: float(np.std(values[key])) for key in SCORES},
             pooled=measure(self._counts[label]),
             n=len(present),
         )
 
+    @property
+    def _titles(self) -> list[str]:
+        titles = dict(zip(self.columns, self.header, strict=True))
+        return [titles[key] for key in self.printed]
+
     def _cells(self, values: dict[str, Any]) -> list[str]:
-        return [show_value(key, values.get(key)) for key in self.columns]
+        return [show_value(key, values.get(key)) for key in self.printed]
 
     def _image_rows(self) -> list[list[str]]:
         return [[score.name, *self._cells(score.to_dict())] for score in self.scores]
@@ -278,33 +281,24 @@ class Report:
     @property
     def _notes(self) -> list[str]:
         images = count(self.n, "image")
-        notes = [f"Mean ± std over {images} (population std); pooled: from the pixel counts of all."]
+        counts = "counts of pixels and objects" if "object_f1" in self.values else "pixel counts"
+        notes = [f"Mean ± std over {images} (population std); pooled: from the {counts} of all."]
         labels = [label for label in self.per_class if label != 0]
         if len(labels) > 1:
             notes.append(f"Scores are means over the classes {', '.join(map(str, labels))} that occur.")
+        distances = "hausdorff95" in self.printed
         empty = sum(not score.classes for score in self.scores)
         if empty:
-            notes.append(
-                f"{count(empty, 'image')} with no object in truth and prediction: scored 1, distance 0."
-            )
-        undefined = sum(map(math.isnan, self.values.get("hausdorff95", [])))
+            scored = "scored 1, distance 0" if distances else "scored 1"
+            notes.append(f"{count(empty, 'image')} with no object in truth and prediction: {scored}.")
+        undefined = sum(map(math.isnan, self.values.get("hausdorff95", []))) if distances else 0
         if undefined:
             images = count(undefined, "image")
             notes.append(f"Distances are undefined for {images} (object in one mask only): left out.")
-        if "object_f1" in self.values:
-            notes.append(
-                "Object F1 and PQ (panoptic quality): objects that overlap with an IoU of 0.5 or more match."
-            )
-        if "hausdorff95" in self.values:
+        notes += notes_on_objects(self.printed)
+        if distances:
             notes.append("HD95: 95 % Hausdorff distance. MSD: mean surface distance, both directions.")
         return notes
-
-
-def show_value(key: str, value: float | None) -> str:
-    """Write a value of a column as tables do, ``"-"`` where it is undefined."""
-    if value is None or math.isnan(value):
-        return "-"
-    return str(value) if isinstance(value, int) else f"{value:.{_DIGITS.get(key, 4)}f}"
 
 
 def _with_one_label(scores: tuple[ImageScore, ...]) -> tuple[ImageScore, ...]:
@@ -334,8 +328,11 @@ def _with_one_label(scores: tuple[ImageScore, ...]) -> tuple[ImageScore, ...]:
 def _with_counts(score: ImageScore) -> dict[str, Any]:
     """A row with the counts that its scores are made of."""
     counts = {str(label): asdict(each) for label, each in score.counts.items()}
-    objects = {} if score.objects is None else {"objects": asdict(score.objects)}
-    return {**score.to_dict(), "counts": counts, **objects}
+    if score.objects is None:
+        return {**score.to_dict(), "counts": counts}
+    # Lists, as they are in a file.
+    objects = {key: list(n) if isinstance(n, tuple) else n for key, n in asdict(score.objects).items()}
+    return {**score.to_dict(), "counts": counts, "objects": objects}
 
 
 def _counts_of(score: ImageScore, label: int) -> Counts:

@@ -11,6 +11,7 @@ from typing import Any
 from unetscope.errors import InputError
 from unetscope.evaluation.matching import ObjectCounts
 from unetscope.evaluation.metrics import Counts
+from unetscope.evaluation.objects import InstanceCounts
 from unetscope.evaluation.report import Report
 from unetscope.evaluation.score import ImageScore
 
@@ -69,5 +70,13 @@ def _score(row: Mapping[str, Any], content: Mapping[str, Any]) -> ImageScore:
         hausdorff95=distance("hausdorff95"),
         mean_surface_distance=distance("mean_surface_distance"),
         units=content["units"],
-        objects=ObjectCounts(**row["objects"]) if "objects" in row else None,
+        objects=_objects(row["objects"]) if "objects" in row else None,
     )
+
+
+def _objects(counts: Mapping[str, Any]) -> InstanceCounts | ObjectCounts:
+    # Earlier versions counted matches at one threshold.
+    if isinstance(counts["tp"], int):
+        return ObjectCounts(**counts)
+    # JSON has no tuples.
+    return InstanceCounts(**{**counts, "tp": tuple(counts["tp"]), "iou_sum": tuple(counts["iou_sum"])})

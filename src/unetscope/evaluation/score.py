@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from unetscope.errors import InputError
 from unetscope.evaluation.matching import ObjectCounts
 from unetscope.evaluation.metrics import METRICS, Counts, check_masks, count_classes, macro, measure
+from unetscope.evaluation.objects import InstanceCounts, object_scores
 from unetscope.evaluation.surface import surface_distances
 
-__all__ = ["ImageScore", "align_labels", "object_scores", "score_image"]
+__all__ = ["ImageScore", "align_labels", "score_image"]
 
 
 @dataclass(frozen=True)
@@ -38,9 +39,10 @@ class ImageScore:
         ``"mm"``, ``"µm"``, … or ``"pixel"``.
     recoded : bool
         Whether truth and prediction mark the one object with different values.
-    objects : ObjectCounts or None
-        Objects found, invented and missed at an intersection over union of 0.5; None if the masks do not
-        number their objects.
+    objects : InstanceCounts or ObjectCounts or None
+        Everything that is counted of objects; of reports that an earlier version wrote only those found,
+        invented and missed at an intersection over union of 0.5; None if the masks do not number their
+        objects.
     """
 
     name: str
@@ -49,7 +51,7 @@ class ImageScore:
     mean_surface_distance: float | None = None
     units: str = "pixel"
     recoded: bool = field(default=False, repr=False)
-    objects: ObjectCounts | None = None
+    objects: InstanceCounts | ObjectCounts | None = None
 
     @cached_property
     def metrics(self) -> dict[str, float]:
@@ -110,16 +112,6 @@ class ImageScore:
         }
         objects = {} if self.objects is None else object_scores(self.objects)
         return {"name": self.name, **scores, **objects, **distances}
-
-
-def object_scores(counts: ObjectCounts) -> dict[str, float]:
-    """F1 and panoptic quality of objects, and how many there are and were predicted."""
-    return {
-        "object_f1": counts.f1,
-        "panoptic_quality": counts.panoptic_quality,
-        "true_objects": counts.true,
-        "predicted_objects": counts.predicted,
-    }
 
 
 def score_image(

@@ -43,7 +43,7 @@ from unetscope.errors import InputError
 
 __all__ = ["SMALLER_IS_BETTER", "Significance", "paired_significance"]
 
-SMALLER_IS_BETTER = ("hausdorff95", "mean_surface_distance")
+SMALLER_IS_BETTER = ("hausdorff95", "mean_surface_distance", "merges", "splits")
 """Scores of a report of which less is better."""
 
 _GROUPS = 5

@@ -23,6 +23,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from unetscope.errors import RecipeError
+from unetscope.evaluation.objects import OBJECT_METRICS
 from unetscope.evaluation.report import TITLES
 from unetscope.recipe.recipe import NonNegative, Positive, Size, Split, Target
 from unetscope.recipe.text import parse_yaml, read_text
@@ -43,9 +44,8 @@ __all__ = [
 
 # What may differ between two budgets that train the same.
 _WORDS: dict[str, Any] = {"about": "", "seeds": None}
-# How many there are says nothing about better or worse; and they need masks that number objects.
-_COUNTS = ("true_objects", "predicted_objects")
-_OBJECTS = ("object_f1", "panoptic_quality", *_COUNTS)
+# How many there are says nothing about better or worse.
+_COUNTS = ("true_objects", "predicted_objects", "count_error")
 _SECONDS = ("train_seconds", "predict_seconds")
 # Columns of the table of images, beside one for each arm.
 _COLUMNS = ("name", "group")
@@ -200,7 +200,7 @@ class Experiment(_Section):
         for name in (self.main, *self.metrics, *asked):
             if name not in TITLES:
                 raise ValueError(f"there is no score {name!r}, only {', '.join(TITLES)}")
-            if name in _OBJECTS and self.material.target.kind != "instances":
+            if name in OBJECT_METRICS and self.material.target.kind != "instances":
                 raise ValueError(f"{name} needs masks that number objects: material.target.kind instances")
         for name in (self.main, *asked):
             if name in _COUNTS:

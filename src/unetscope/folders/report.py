@@ -7,7 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from unetscope import api
+from unetscope.evaluation.cases import Case
+from unetscope.evaluation.objects import connected_objects
+from unetscope.evaluation.report import TITLES
 from unetscope.folders.compare import Comparison
 from unetscope.io import output_folder, write_csv, write_json, write_text
 from unetscope.preprocess import IGNORED, true_labels
@@ -60,9 +65,7 @@ def write_report(
     return write_text(out / "report.md", text, overwrite=overwrite)
 
 
-def _cases(comparison: Comparison) -> list[Any]:
-    from unetscope.evaluation.cases import Case
-
+def _cases(comparison: Comparison) -> list[Case]:
     report = comparison.report
     titles: dict[str, list[str]] = {}
     for title, score in (("best", report.best()), ("median", report.median()), ("worst", report.worst())):
@@ -73,11 +76,19 @@ def _cases(comparison: Comparison) -> list[Any]:
         image = comparison.images[position]
         if image is None:
             continue
-        truth = true_labels(comparison.truth[position].data, comparison.target)
-        predicted = np.where(truth == IGNORED, 0, comparison.predicted[position].data)
-        truth = np.maximum(truth, 0)
-        if comparison.target.kind == "instances":
-            truth, predicted = truth > 0, predicted > 0
-        dice = report.scores[position].dice
-        cases.append(Case(f"{', '.join(ranks)}: {name}, Dice {dice:.3f}", image.data, truth, predicted))
+        value = report.values[report.ranked_by][position]
+        title = f"{', '.join(ranks)}: {name}, {TITLES[report.ranked_by]} {value:.3f}"
+        cases.append(_case(comparison, position, title, image.data))
     return cases
+
+
+def _case(comparison: Comparison, position: int, title: str, image: NDArray[Any]) -> Case:
+    truth, predicted = comparison.truth[position], comparison.predicted[position]
+    labels = true_labels(truth.data, comparison.target)
+    known, shown = labels != IGNORED, np.maximum(labels, 0)
+    if comparison.report.scores[position].objects is not None:
+        outcomes = api.outcomes(truth, predicted, target=comparison.target).data
+        return Case(title, image, shown, np.where(known, connected_objects(predicted.data), 0), outcomes)
+    if comparison.target.kind == "instances":
+        return Case(title, image, shown > 0, known & (predicted.data > 0))
+    return Case(title, image, shown, np.where(known, predicted.data, 0))

@@ -10,8 +10,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
 from unetscope.errors import InputError, OutputError
-from unetscope.evaluation import ObjectCounts, Report, score_image
+from unetscope.evaluation import ObjectCounts, Report, count_objects, score_image
 from unetscope.evaluation.cases import CLASSES, panels_of
+from unetscope.evaluation.object_overlay import OBJECT_OUTCOMES, object_outcomes
 from unetscope.evaluation.overlay import OUTCOMES, overlay, rgb
 from unetscope.evaluation.plots import Case, case_panels, save, score_bars, training_curves
 
@@ -99,8 +100,12 @@ def test_bars_of_objects_where_they_were_matched():
     score = score_image("a", mask((1, LEFT)), mask((1, LEFT)))
     report = Report((replace(score, objects=ObjectCounts(1, 1, 0, 0.75)),))
     (axes,) = drawn(score_bars(report)).axes
-    assert [label.get_text() for label in axes.get_xticklabels()][-2:] == ["Object F1", "PQ"]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["Dice", "Object F1", "PQ"]
     assert [bar.get_height() for bar in axes.patches][-2:] == [pytest.approx(2 / 3), 0.5]
+    whole = Report((replace(score, objects=count_objects(mask((1, LEFT)), mask((1, LEFT)))),))
+    (axes,) = drawn(score_bars(whole)).axes
+    titles = ["Dice", "Object F1", "AP50", "AP75", "Mean AP", "PQ", "AJI", "SEG"]
+    assert [label.get_text() for label in axes.get_xticklabels()] == titles
 
 
 @pytest.mark.parametrize("metrics", [(), ("dice", "hausdorff95")])
@@ -197,6 +202,49 @@ def test_legend_names_classes_where_there_are_several():
 def test_more_classes_than_colors_are_not_named():
     labels = np.arange(600).reshape(20, 30) % 12
     assert legend_of(case_panels([Case("a", labels, labels, labels)]).subfigs[-1]) == [*OUTCOMES]
+
+
+def object_case(title, truth, predicted):
+    return Case(title, np.zeros(truth.shape), truth, predicted, object_outcomes(truth, predicted))
+
+
+def test_numbered_objects_are_told_apart_and_compared_one_by_one():
+    truth = mask(
+        (1, np.s_[2:8, 2:8]), (2, np.s_[2:8, 8:14]), (7, np.s_[12:18, 2:8]), (9, np.s_[12:18, 20:26])
+    )
+    predicted = mask(
+        (4, np.s_[2:8, 2:14]), (5, np.s_[12:18, 2:5]), (6, np.s_[12:18, 5:8]), (8, np.s_[2:8, 20:26])
+    )
+    case = object_case("a", truth, predicted)
+    ((_, true, found, comparison),) = panels_of([case]).rows
+    colors = [rgb(CLASSES[i]) for i in range(3)]
+    assert np.array_equal(true[4, 4], colors[0])
+    assert np.array_equal(true[4, 11], colors[1])
+    assert not true[4, 7].any()
+    assert np.array_equal(found[4, 4], found[4, 11])
+    assert np.array_equal(found[14, 3], found[14, 7])
+    expected = {(4, 4): "merged", (14, 3): "split", (14, 22): "missed", (4, 22): "false"}
+    for place, outcome in expected.items():
+        assert np.allclose(comparison[place], 0.6 * rgb(OBJECT_OUTCOMES[outcome]))
+    figure = drawn(case_panels([case]))
+    assert legend_of(figure.subfigs[-1]) == [*OBJECT_OUTCOMES]
+    assert figure.subfigs[-1].legends[0].get_title().get_text() == "Comparison"
+
+
+def test_of_a_stack_of_objects_the_plane_shows_what_became_of_the_whole_object():
+    """In the plane that is shown both objects match, in the stack only one does."""
+    truth = np.zeros((5, 20, 30), np.uint8)
+    truth[:, 5:10, 2:12], truth[2, 15:18, 15:25] = 1, 2
+    predicted = np.where(np.arange(5)[:, None, None] == 2, truth, 0)
+    ((_, _, _, comparison),) = panels_of([object_case("a", truth, predicted)]).rows
+    assert np.allclose(comparison[7, 7], 0.6 * rgb(OBJECT_OUTCOMES["false"]))
+    assert np.allclose(comparison[16, 20], 0.6 * rgb(OBJECT_OUTCOMES["found"]))
+
+
+def test_cases_of_two_kinds_are_not_shown_together():
+    labels = mask((1, LEFT))
+    with pytest.raises(InputError, match="number objects and those of others do not"):
+        panels_of([Case("a", labels, labels, labels), object_case("b", labels, labels)])
 
 
 def test_cases_that_do_not_fit_are_refused():

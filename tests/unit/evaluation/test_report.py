@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 
 from unetscope.errors import InputError
-from unetscope.evaluation import METRICS, ObjectCounts, Report, score_image
+from unetscope.evaluation import (
+    METRICS,
+    OBJECT_METRICS,
+    ObjectCounts,
+    Report,
+    count_objects,
+    score_image,
+)
+from unetscope.evaluation.report import TITLES
 
 LENGTH = 20
 
@@ -203,10 +211,54 @@ def test_scores_of_objects_are_columns_where_there_are_objects():
     assert [report.mean[key] for key in keys] == [pytest.approx(0.7), pytest.approx(0.495), 2.5, 2.0]
     assert [report.pooled[key] for key in keys] == [6 / 9, pytest.approx(4.2 / 9), 5, 4]
     lines = report.table().splitlines()
-    assert "Object F1      PQ  Objects  Predicted  HD95 (mm)" in lines[0]
-    assert lines[3].split()[7:11] == ["0.4000", "0.2400", "3", "2"]
+    assert lines[0].endswith("Dice  Object F1      PQ  Objects  Predicted")
+    assert lines[3].split() == ["b", "1.0000", "0.4000", "0.2400", "3", "2"]
     assert "an IoU of 0.5 or more match" in report.table()
+    assert "AP50" not in report.table()
     assert "Object" not in Report((score("a", line(0, 4), line(0, 4)),)).table()
+
+
+def numbered(name, truth, predicted):
+    found = score(name, truth > 0, predicted > 0)
+    return replace(found, objects=count_objects(truth, predicted))
+
+
+def test_all_scores_of_objects_are_in_the_files_and_the_usual_ones_in_print():
+    """Of the first image one of two objects is found, with an IoU of 3/4; of the second all."""
+    truth = line(0, 4) + line(6, 10, 2)
+    report = Report((numbered("a", truth, line(0, 3)), numbered("b", truth, truth)))
+    assert set(OBJECT_METRICS) < set(report.columns) == set(report.rows()[0]) - {"name"}
+    assert report.printed[:5] == ("dice", "object_f1", "ap50", "ap75", "mean_ap")
+    assert not {"precision", "accuracy", "ap55", "hausdorff95"} & set(report.printed)
+    assert report.values["ap75"] == [1 / 2, 1]
+    assert report.values["ap80"] == [0, 1]
+    assert report.values["mean_ap"] == pytest.approx([0.6 * 1 / 2, 1])
+    # 3 of 4 + 4 pixels, and all 8 of 8.
+    assert (report.values["aji"], report.pooled["aji"]) == ([3 / 8, 1], 11 / 16)
+    assert (report.values["seg"], report.pooled["seg"]) == ([0.75 / 2, 1], 2.75 / 4)
+    assert (report.mean["ap50"], report.pooled["ap50"]) == (0.75, 3 / 4)
+    assert (report.values["count_error"], report.pooled["count_error"]) == ([-1, 0], -1)
+    text = report.table()
+    assert max(map(len, text.split("\n\n")[0].splitlines())) <= 120
+    for words in ("Mean AP: over 0.5, 0.55 … 0.95", "AJI: aggregated", "Merges: ", "are in the CSV and JSON"):
+        assert words in text
+    assert "HD95" not in text
+    assert "AP75" in report.to_markdown("summary")
+
+
+def test_every_score_has_a_title():
+    assert set(OBJECT_METRICS) <= set(TITLES)
+    assert (TITLES["ap90"], TITLES["object_f1_90"], TITLES["ap50"]) == ("AP90", "Object F1 at 0.90", "AP50")
+
+
+def test_images_of_objects_are_ranked_by_panoptic_quality():
+    """By Dice the first is better: all pixels are found, but in one object."""
+    apart, touching = line(0, 4) + line(5, 9, 2), line(0, 4) + line(4, 8, 2)
+    merged = numbered("merged", touching, line(0, 8))
+    report = Report((merged, numbered("half", apart, line(0, 4))))
+    assert report.values["dice"][0] > report.values["dice"][1]
+    assert (report.ranked_by, report.best().name) == ("panoptic_quality", "half")
+    assert Report((score("a", line(0, 4), line(0, 4)),)).ranked_by == "dice"
 
 
 def test_values_are_in_the_order_of_the_images():

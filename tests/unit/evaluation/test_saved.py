@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from unetscope.errors import InputError
-from unetscope.evaluation import ObjectCounts, Report, read_report, score_image
+from unetscope.evaluation import ObjectCounts, Report, count_objects, read_report, score_image
 from unetscope.io import write_json
 
 TRUTH = np.array([[0, 1, 1, 2, 2, 0]])
@@ -43,10 +43,28 @@ def test_distances_that_were_not_measured_stay_so(tmp_path):
 
 
 def test_objects_are_kept(report, tmp_path):
+    counts = count_objects(TRUTH, TRUTH % 2)
+    counted = Report(tuple(replace(score, objects=counts) for score in report.scores))
+    again = read_report(write_json(tmp_path / "scores.json", counted.to_dict()))
+    assert again == counted
+    assert again.values["mean_ap"] == [0.5, 0.5]
+
+
+def test_a_report_of_a_version_that_counted_matches_only_is_read(report, tmp_path):
     counted = Report(tuple(replace(s, objects=ObjectCounts(3, 1, 2, 2.25)) for s in report.scores))
     again = read_report(write_json(tmp_path / "scores.json", counted.to_dict()))
     assert again == counted
     assert again.values["panoptic_quality"] == [0.5, 0.5]
+    assert "ap50" not in again.columns
+
+
+def test_damaged_counts_of_objects_are_refused(report, tmp_path):
+    counted = Report((replace(report.scores[0], objects=count_objects(TRUTH, TRUTH)),))
+    content = json.loads(json.dumps(counted.to_dict()))
+    content["images"][0]["objects"]["tp"].pop()
+    (tmp_path / "scores.json").write_text(json.dumps(content))
+    with pytest.raises(InputError, match=r"score the images again|one for each threshold"):
+        read_report(tmp_path)
 
 
 def test_a_folder_without_scores(tmp_path):

@@ -11,6 +11,7 @@ from scipy import ndimage
 
 from unetscope.evaluation import Report, match_objects, score_image
 from unetscope.evaluation.cases import CLASSES
+from unetscope.evaluation.object_overlay import OBJECT_OUTCOMES
 from unetscope.evaluation.overlay import OUTCOMES, overlay, rgb
 from unetscope.experiments import Arm, Condition, Experiment, Material, Published
 from unetscope.experiments.report.charts import (
@@ -285,7 +286,9 @@ def test_panels_show_what_became_of_each_pixel_with_the_score(finished_experimen
 def test_panels_of_objects_and_of_unlabeled_pixels_are_as_they_are_scored(finished_experiment):
     folder = finished_experiment(kind="instances", seeds=(0,))
     figure = arm_panels(Results(folder), pictures_of(folder))
-    assert set(np.unique(shown(figure.subfigs[0], "Truth"))) == {0.0, 1.0}
+    colors = {tuple(color) for color in shown(figure.subfigs[0], "Truth").reshape(-1, 3)}
+    assert len(colors) > 2, "objects are told apart"
+    assert legend_of(figure.subfigs[-1]) == [*OBJECT_OUTCOMES]
     target = Target(ignore=200)
     folder = finished_experiment(material=Material(target=target), seeds=(0,))
     pixels = pictures_of(folder)
@@ -307,6 +310,34 @@ def test_a_training_image_is_shown_where_arms_have_labels_of_it(finished_experim
     assert row.get_suptitle() == "training image: train-0.png"
     score = score_image("a", truth, half, surface=False).dice
     assert titles_of(row)[2:] == ["plain\nDice 1.000", f"augmented\nDice {score:.3f}"]
+
+
+def test_a_training_image_of_objects_is_scored_by_objects(finished_experiment):
+    folder = finished_experiment(("plain",), seeds=(0,), kind="instances", main="object_f1")
+    truth = touching()
+    labels = {"plain": {"train-0.png": (truth > 0).astype(np.uint8)}}
+    pixels = Pictures({}, {"train-0.png": (truth, truth)}, training_labels=labels)
+    (row, _) = arm_panels(Results(folder), pixels).subfigs
+    # Two of the three objects touch and have become one, which is as large as the larger of them and more.
+    assert titles_of(row)[2:] == ["plain\nObject F1 0.800"]
+    merged = shown(row, "plain\nObject F1 0.800")[10, 7] - 0.6 * rgb(OBJECT_OUTCOMES["merged"])
+    assert np.ptp(merged) < 1e-6
+
+
+def test_objects_of_a_stack_are_compared_in_the_stack(finished_experiment):
+    """The slice that is shown is right, and most of the object is missed."""
+    folder = finished_experiment(("plain",), seeds=(0,), images=1, kind="instances")
+    (cell,) = Results(folder).cells
+    truth = np.zeros((3, 8, 9), np.uint8)
+    truth[:, 2:5, 2:6], truth[1, 6, 6:] = 1, 2
+    predicted = np.where(np.arange(3)[:, None, None] == 1, truth, 0)
+    score = score_image(name_of(0), truth > 0, predicted > 0, surface=False)
+    report = Report((replace(score, objects=match_objects(truth, predicted)),))
+    cell.write_scores("test images", report, {name_of(0): predicted})
+    figure = arm_panels(Results(folder), Pictures({name_of(0): (np.zeros(truth.shape), truth)}))
+    tile = shown(figure.subfigs[0], f"plain\nDice {report.scores[0].dice:.3f}")
+    assert np.allclose(tile[3, 3], 0.6 * rgb(OBJECT_OUTCOMES["false"]))
+    assert np.allclose(tile[6, 7], 0.6 * rgb(OBJECT_OUTCOMES["found"]))
 
 
 def test_panels_on_the_grid_and_with_the_noise_of_the_first_condition(finished_experiment):
@@ -406,16 +437,16 @@ def test_objects_have_the_color_of_the_true_one_they_cover_most(finished_experim
     # Merged: of three objects one is found, and two parts are one. Split: three are found, two are too many.
     assert [*tiles] == ["Image", "Truth", "plain\nObject F1 0.800", "auto\nObject F1 0.750"]
     _, true, one, many = tiles.values()
-    assert np.array_equal(true[10, 7], rgb(CLASSES[1]))
-    assert np.array_equal(true[10, 15], rgb(CLASSES[2]))
+    assert np.array_equal(true[10, 7], rgb(CLASSES[0]))
+    assert np.array_equal(true[10, 15], rgb(CLASSES[1]))
     assert not true[10, 11].any(), "what touches is parted by a line"
     assert np.array_equal(one[10, 7], one[10, 15])
     assert one[10, 11].any()
-    assert np.array_equal(many[10, 7], rgb(CLASSES[1]))
-    assert np.array_equal(many[5, 7], rgb(CLASSES[1]))
+    assert np.array_equal(many[10, 7], rgb(CLASSES[0]))
+    assert np.array_equal(many[5, 7], rgb(CLASSES[0]))
     assert not many[8, 7].any()
     assert np.array_equal(many[1, 36], rgb("#999999"))
-    assert np.array_equal(many[24, 33], rgb(CLASSES[3]))
+    assert np.array_equal(many[24, 33], rgb(CLASSES[2]))
 
 
 def test_objects_are_shown_where_most_of_them_touch(finished_experiment):
@@ -428,7 +459,7 @@ def test_objects_are_shown_where_most_of_them_touch(finished_experiment):
     tile = shown(figure, "Truth")
     assert tile.shape == (128, 128, 3)
     colors = {tuple(color) for color in tile.reshape(-1, 3)}
-    assert colors == {tuple(rgb(color)) for color in ("#000000", CLASSES[2], CLASSES[3])}
+    assert colors == {tuple(rgb(color)) for color in ("#000000", CLASSES[1], CLASSES[2])}
 
 
 @pytest.mark.parametrize("balance", [True, False])

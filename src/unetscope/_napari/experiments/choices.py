@@ -43,7 +43,7 @@ _AUTO = "Planned for the data: normalization, network and training are chosen to
 _METRICS = {
     "binary": ("precision", "recall", "dice", "iou"),
     "multiclass": ("precision", "recall", "dice", "iou"),
-    "instances": ("dice", "iou", "object_f1", "panoptic_quality"),
+    "instances": ("dice", "object_f1", "ap50", "mean_ap", "panoptic_quality", "merges", "splits"),
 }
 
 

@@ -1,7 +1,8 @@
-"""Show what is behind a row of scores: image, truth, prediction, and what became of each pixel."""
+"""Show what is behind a row of scores: image, truth, prediction, and what became of pixels or objects."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,6 @@ from napari.utils.colormaps import DirectLabelColormap
 from unetscope._napari.layers.layer import Kind, add_layer, layer_data, release, replace_data
 from unetscope._napari.metrics.scores import Case
 from unetscope.errors import InputError
-from unetscope.evaluation.overlay import OUTCOMES
 from unetscope.io import Image
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ class CaseLayers:
         self._viewer = viewer
         self._layers: dict[str, Layer] = {}
         self._like: Layer | None = None
+        self._colors: Mapping[str, str] = {}
         self._extent: Any = None
 
     def show(self, case: Case) -> None:
@@ -50,7 +51,7 @@ class CaseLayers:
         # To take a layer out of a viewer and put one in takes a quarter of a second, to change one no time.
         if not self._changed(case, parts):
             self._rebuild(case, parts)
-        self._like = case.layer
+        self._like, self._colors = case.layer, case.colors
         self._look_at(case)
 
     def owns(self, layer: Layer) -> bool:
@@ -79,6 +80,9 @@ class CaseLayers:
                     _show_range(layers[role], image)
         except InputError:
             return False
+        # Unless they say something else, the user may have chosen others.
+        if case.colors != self._colors:
+            layers["outcome"].colormap = _colormap(case.colors)
         return True
 
     def _rebuild(self, case: Case, parts: list[Part]) -> None:
@@ -93,7 +97,7 @@ class CaseLayers:
     def _add(self, role: str, case: Case, image: Image, kind: Kind, before: Layer | None) -> Layer:
         options: dict[str, Any] = {"visible": role in ("image", "outcome")}
         if role == "outcome":
-            options |= {"colormap": _colormap(), "opacity": 0.6}
+            options |= {"colormap": _colormap(case.colors), "opacity": 0.6}
         if before is not None:
             options |= {name: getattr(before, name) for name in _LOOK}
         layer = add_layer(
@@ -157,6 +161,6 @@ def _show_range(layer: Any, image: Image) -> None:
         layer.contrast_limits = options["contrast_limits"]
 
 
-def _colormap() -> DirectLabelColormap:
-    colors: dict[int | None, str] = dict(enumerate(OUTCOMES.values(), start=1))
+def _colormap(named: Mapping[str, str]) -> DirectLabelColormap:
+    colors: dict[int | None, str] = dict(enumerate(named.values(), start=1))
     return DirectLabelColormap(color_dict={None: "transparent", 0: "transparent"} | colors)

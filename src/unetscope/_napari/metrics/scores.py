@@ -61,6 +61,8 @@ class Case:
         From `api.outcomes`.
     where : mapping of str to int
         Where to look first: the time point of the row, and the slice with the most mistakes, by axis.
+    colors : mapping of str to str
+        Names and colors of the outcomes, in the order of their values.
     layer : Labels layer or None
         The layer of the prediction, if all this is in the viewer already.
     """
@@ -71,6 +73,7 @@ class Case:
     predicted: Image
     outcomes: Image
     where: Mapping[str, int]
+    colors: Mapping[str, str]
     layer: Labels | None = None
 
 
@@ -88,6 +91,8 @@ class Scores(Protocol):
         What to keep in mind about them; may be empty.
     history : sequence of mapping
         Epochs of the training, if there was one.
+    colors : mapping of str to str
+        Names and colors of what becomes of pixels, or of objects.
     """
 
     name: str
@@ -95,6 +100,7 @@ class Scores(Protocol):
     over: str
     caution: str
     history: Sequence[Mapping[str, Any]]
+    colors: Mapping[str, str]
 
     def case(self, index: int, told: Told) -> Case:
         """The images behind a row; may take long."""
@@ -133,6 +139,7 @@ class FolderScores:
         self.report = comparison.report
         self.caution = _doubt(comparison.report)
         self.over = f"{count(self.report.n, 'image')} of {name}"
+        self.colors = api.outcome_colors(comparison.target)
         self._comparison = comparison
 
     @classmethod
@@ -179,6 +186,7 @@ class RunScores:
         self.history: Sequence[Mapping[str, Any]] = folder.history()
         self._folder = folder
         self._target = folder.recipe.target
+        self.colors = api.outcome_colors(self._target)
         self.caution = f"{_CAUTIONS[role]} {_STROKES if self._target.sparse else ''}".rstrip()
         self._model = KeptModel()
         self._cases: OrderedDict[int, Case] = OrderedDict()
@@ -263,6 +271,7 @@ class LayerScores:
         self.report = api.evaluate(predicted, truth, names=names, target=target)
         self.over = f"{count(self.report.n, 'image')} in the viewer"
         self.caution = _doubt(self.report)
+        self.colors = api.outcome_colors(target)
         images = tuple(_point_of(pair.image, point) for pair, point in self._places)
         self._comparison = Comparison(names, predicted, truth, images, self.report, (), target)
 
@@ -329,7 +338,8 @@ def _case(
     truth, predicted = pair
     outcomes = api.outcomes(truth, predicted, target=target, classes=classes)
     where = _where(outcomes, point)
-    return Case(report.scores[index].name, image, truth, predicted, outcomes, where)
+    colors = api.outcome_colors(target)
+    return Case(report.scores[index].name, image, truth, predicted, outcomes, where, colors)
 
 
 def _where(outcomes: Image, point: int) -> dict[str, int]:

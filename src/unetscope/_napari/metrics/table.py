@@ -38,7 +38,7 @@ _LEFT = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
 _NAME_WIDTH = 120
 
 # The scores in the order of their columns, and what they mean. F1 of pixels is Dice, and accuracy is near 1
-# for every small object: the files have them.
+# for every small object: the files have them. Where masks number objects only Dice is of pixels.
 _MEANINGS = {
     "dice": "Overlap of prediction and truth: twice the common area by the sum of both areas. 1 is perfect.",
     "iou": "Overlap of prediction and truth: common area by the area of both together. Never above Dice.",
@@ -46,9 +46,16 @@ _MEANINGS = {
     "recall": "Part of what is there that was found: low where something is missed.",
     "object_f1": "How well objects are found: 1 if every true object overlaps with a predicted one of its "
     "own (IoU of 0.5 or more), and nothing else was predicted.",
+    "ap50": "Objects that match (IoU of 0.5 or more) by all that are found, invented or missed.",
+    "ap75": "The same for objects that match well: IoU of 0.75 or more.",
+    "mean_ap": "Mean of the same over IoU 0.5, 0.55 … 0.95: how well objects are found and outlined.",
     "panoptic_quality": "Object F1 times the mean IoU of the objects that match.",
+    "aji": "Aggregated Jaccard index: common pixels of objects by all of them, with false and missed ones.",
+    "seg": "Mean IoU of true objects with what covers more than half of them; false objects do not count.",
     "true_objects": "Number of objects in the truth.",
     "predicted_objects": "Number of objects that were predicted.",
+    "merges": "Predicted objects that cover more than half of each of several true ones.",
+    "splits": "True objects in which several predicted ones lie by more than half.",
     "hausdorff95": "95 % of each outline is no farther from the other than this; “-” where one is missing.",
     "mean_surface_distance": "Mean distance between the outlines; “-” where one is missing.",
 }
@@ -56,7 +63,7 @@ _MEANINGS = {
 
 def shown_columns(report: Report) -> tuple[str, ...]:
     """Keys of the scores that the widgets show, in their order."""
-    return tuple(key for key in _MEANINGS if key in report.columns)
+    return tuple(key for key in _MEANINGS if key in report.printed)
 
 
 class ScoreModel(QAbstractTableModel):
@@ -173,7 +180,7 @@ class ScoreTable(QWidget):
         self.view.setFocus()
 
     def choose_best(self) -> None:
-        """Choose the image with the highest Dice."""
+        """Choose the best image, by Dice, or by panoptic quality where masks number objects."""
         self._choose_rank(-1)
 
     def choose_median(self) -> None:
@@ -182,7 +189,7 @@ class ScoreTable(QWidget):
             self._choose_rank((self.report.n - 1) // 2)
 
     def choose_worst(self) -> None:
-        """Choose the image with the lowest Dice."""
+        """Choose the worst image."""
         self._choose_rank(0)
 
     def step(self, rows: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,7 +33,6 @@ from unetscope._napari.parts.plots import BarPlot, CurvePlot
 from unetscope._napari.parts.sentence import sentence_label
 from unetscope.errors import InputError, UNetScopeError
 from unetscope.evaluation import Report, read_report
-from unetscope.evaluation.overlay import OUTCOMES
 from unetscope.evaluation.report import TITLES
 from unetscope.recipe import Recipe
 
@@ -47,13 +47,18 @@ _NO_CURVES = "Only a training run has curves."
 # Milliseconds: who walks through the images with the keyboard waits for the last one only.
 _PAUSE = 150
 # A bar from 0 to 1; counts and distances have no place there.
-_NO_SHARES = ("true_objects", "predicted_objects", "hausdorff95", "mean_surface_distance")
+_NO_SHARES = ("true_objects", "predicted_objects", "merges", "splits", "hausdorff95", "mean_surface_distance")
 _AXES = {"T": "time point", "Z": "slice"}
 _OUTCOMES = {
-    "correct": "found",
-    "false positive": "too much",
-    "false negative": "missed",
-    "wrong class": "wrong class",
+    "correct": ("found", "Correct pixels"),
+    "false positive": ("too much", "False positive pixels"),
+    "false negative": ("missed", "False negative pixels"),
+    "wrong class": ("wrong class", "Pixels of a wrong class"),
+    "found": ("found", "Predicted objects that match a true one (IoU of 0.5 or more)"),
+    "false": ("false", "Predicted objects that match none"),
+    "missed": ("missed", "True objects that none matches"),
+    "merged": ("merged", "Predicted objects that are several true ones"),
+    "split": ("split", "Parts of a true object that is split"),
 }
 
 
@@ -87,6 +92,7 @@ class MetricsWidget(Panel):
         self.say("")
         self.scores = scores
         self.table.show_report(scores.report)
+        self.legend.show_colors(scores.colors)
         self.over.setText(f"Mean ± std over {scores.over} (population std). {scores.caution}".strip())
         self.export_button.offer(scores)
         self.tabs.show()
@@ -167,6 +173,7 @@ class MetricsWidget(Panel):
         self.export_button.hide()
 
     def _table_page(self) -> QWidget:
+        self.legend = _Legend()
         row = QHBoxLayout()
         for text, choose in (
             ("&Best", self.table.choose_best),
@@ -174,14 +181,15 @@ class MetricsWidget(Panel):
             ("W&orst", self.table.choose_worst),
         ):
             button, word = QPushButton(text), text.replace("&", "")
-            button.setToolTip(f"<p>Show the {word.lower()} image, by Dice. In the table: key {word[0]}.</p>")
+            by = "by Dice, or by PQ where masks number objects"
+            button.setToolTip(f"<p>Show the {word.lower()} image, {by}. In the table: key {word[0]}.</p>")
             button.clicked.connect(choose)
             row.addWidget(button)
         page = _column(self.table)
         layout = page.layout()
         assert isinstance(layout, QVBoxLayout)
         layout.addLayout(row)
-        layout.addWidget(_Legend())
+        layout.addWidget(self.legend)
         return page
 
     def _connect(self) -> None:
@@ -304,18 +312,26 @@ class _Legend(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        row = QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
+        self._row = QHBoxLayout(self)
+        self._row.setContentsMargins(0, 0, 0, 0)
+
+    def show_colors(self, colors: Mapping[str, str]) -> None:
+        """Show these names of outcomes with their colors."""
+        while (item := self._row.takeAt(0)) is not None:
+            if (widget := item.widget()) is not None:
+                widget.hide()
+                widget.deleteLater()
         side = self.fontMetrics().ascent()
-        for outcome, color in OUTCOMES.items():
+        for outcome, color in colors.items():
             square = QPixmap(side, side)
             square.fill(QColor(color))
-            patch, words = QLabel(), QLabel(_OUTCOMES[outcome])
+            short, meaning = _OUTCOMES[outcome]
+            patch, words = QLabel(), QLabel(short)
             patch.setPixmap(square)
             for part in (patch, words):
-                part.setToolTip(f"<p>{outcome.capitalize()} pixels, in the layer “outcome”.</p>")
-                row.addWidget(part)
-            row.addStretch(1)
+                part.setToolTip(f"<p>{meaning}, in the layer “outcome”.</p>")
+                self._row.addWidget(part)
+            self._row.addStretch(1)
 
 
 def _column(*widgets: QWidget) -> QWidget:

@@ -11,6 +11,8 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from unetscope.evaluation.cases import CLASSES, Case, panels_of
+from unetscope.evaluation.object_overlay import paint_objects
+from unetscope.evaluation.objects import connected_objects
 from unetscope.evaluation.overlay import rgb
 from unetscope.evaluation.plots import WIDTH, empty_figure
 from unetscope.evaluation.report import TITLES
@@ -20,6 +22,7 @@ from unetscope.experiments.report.panels import (
     classes_of,
     first_cells,
     line_height,
+    objects_of,
     on_grid,
     panels_of_row,
     plane_of,
@@ -27,7 +30,7 @@ from unetscope.experiments.report.panels import (
     show_tiles,
     test_rows,
 )
-from unetscope.preprocess import class_values, separate_objects, to_classes, true_labels
+from unetscope.preprocess import class_values, separate_objects, to_classes
 from unetscope.recipe.recipe import BorderWeights, Target
 
 if TYPE_CHECKING:
@@ -100,13 +103,13 @@ def object_panels(results: Results, pictures: Pictures) -> Figure | None:
     if target.kind != "instances" or not names:
         return None
     found = {name: on_grid(results, *pictures.test[name]) for name in names}
-    touching = {name: separate_objects(_objects(mask, target)) for name, (_, mask) in found.items()}
+    touching = {name: separate_objects(objects_of(mask, target)[0]) for name, (_, mask) in found.items()}
     name = max(names, key=lambda each: int(np.count_nonzero(touching[each])))
     image, mask = found[name]
-    truth = _objects(plane_of(mask, mask), target)
+    truth, _ = objects_of(plane_of(mask, mask), target)
     window = _densest(plane_of(touching[name], mask))
     gray = panels_of([Case(name, plane_of(image, mask), truth > 0, truth > 0)]).rows[0][0]
-    tiles = [("Image", gray[window]), ("Truth", _matched(truth, truth)[window])]
+    tiles = [("Image", gray[window]), ("Truth", paint_objects(truth, truth)[window])]
     cells = first_cells(results)
     lines = -(-(2 + len(cells)) // 6)
     columns = -(-(2 + len(cells)) // lines)
@@ -114,9 +117,9 @@ def object_panels(results: Results, pictures: Pictures) -> Figure | None:
         report = cell.report(condition)
         place = [score.name for score in report.scores].index(name)
         score = report.values["object_f1"][place]
-        predicted = plane_of(cell.labels(condition)[name], mask)
+        predicted = plane_of(connected_objects(cell.labels(condition)[name]), mask)
         title = f"{short(arm, columns)}\n{TITLES['object_f1']} {score:.3f}"
-        tiles.append((title, _matched(truth, predicted)[window]))
+        tiles.append((title, paint_objects(truth, predicted)[window]))
     figure = empty_figure(WIDTH, 0.35 + lines * line_height(columns, gray[window]))
     show_tiles(figure, f"test image: {name}", tiles, lines, columns)
     return figure
@@ -206,12 +209,6 @@ def noise_panels(results: Results, pictures: Pictures) -> Figure | None:
     return figure
 
 
-def _objects(mask: NDArray[Any], target: Target) -> NDArray[Any]:
-    """Numbered objects of a mask as it is scored; 0 where there is none, or where nobody labeled."""
-    labels = true_labels(mask, target)
-    return np.where(labels > target.threshold, labels, 0)
-
-
 def _densest(marks: NDArray[np.bool_]) -> tuple[slice, slice]:
     """The window around the place with the most marks."""
     from scipy import ndimage
@@ -228,26 +225,6 @@ def _densest(marks: NDArray[np.bool_]) -> tuple[slice, slice]:
         )
     )
     return first, second
-
-
-def _matched(truth: NDArray[Any], predicted: NDArray[Any]) -> NDArray[np.float32]:
-    """Predicted objects in the colors of the true ones that they cover most, parted by black lines."""
-    from scipy import ndimage
-
-    if np.unique(predicted[predicted != 0]).size == 1:
-        predicted = ndimage.label(predicted)[0]
-    numbers, true = np.unique(truth, return_inverse=True)
-    values, claimed = np.unique(predicted, return_inverse=True)
-    overlap = np.zeros((values.size, numbers.size), np.intp)
-    np.add.at(overlap, (claimed.ravel(), true.ravel()), 1)
-    overlap[:, numbers == 0] = 0
-    # Neighbors have numbers near each other, and so different colors. The last two: gray, black.
-    palette = np.array([*map(rgb, CLASSES), rgb("#999999"), rgb("#000000")])
-    colors = np.where(overlap.any(axis=1), overlap.argmax(axis=1) % len(CLASSES), len(CLASSES))
-    colors[values == 0] = len(CLASSES) + 1
-    painted = palette[colors[claimed.reshape(predicted.shape)]]
-    painted[separate_objects(predicted)] = 0
-    return np.asarray(painted, np.float32)
 
 
 def _border_settings(results: Results) -> BorderWeights:

@@ -97,6 +97,11 @@ def _pictures(results: Results, pictures: Pictures) -> Iterator[Drawing]:
             f"The best, the median and the worst test image by {main}, mean over arms and seeds. Predictions "
             f"are those of the first seed, scored as in “{experiment.first_condition}”."
         )
+        if experiment.material.target.kind == "instances" and not experiment.material.target.sparse:
+            caption += (
+                " Colors say what became of each object: found with an IoU of 0.5 or more, false, missed, "
+                "several true ones merged, or a part of one that is split."
+            )
         yield Drawing("panels", "Predictions", caption, figure)
     if (figure := object_panels(results, pictures)) is not None:
         caption = (

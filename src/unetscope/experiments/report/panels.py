@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure, SubFigure
@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from unetscope.evaluation import score_image
 from unetscope.evaluation.cases import Case, Panels, panels_of
+from unetscope.evaluation.object_overlay import object_outcomes
+from unetscope.evaluation.objects import OBJECT_METRICS, connected_objects, count_objects, object_scores
 from unetscope.evaluation.plots import WIDTH, empty_figure, legend_of
 from unetscope.evaluation.report import TITLES
 from unetscope.experiments.report.charts import ranks
@@ -22,6 +24,7 @@ from unetscope.preprocess.geometry import resize
 if TYPE_CHECKING:
     from unetscope.experiments.folder import Cell
     from unetscope.experiments.results import Results
+    from unetscope.recipe.recipe import Target
 
 __all__ = [
     "Pictures",
@@ -31,6 +34,7 @@ __all__ = [
     "classes_of",
     "first_cells",
     "line_height",
+    "objects_of",
     "on_grid",
     "panels_of_row",
     "plane_of",
@@ -70,22 +74,31 @@ class Pictures:
     noisy: Mapping[str, Mapping[str, NDArray[Any]]] = field(default_factory=dict)
 
 
+class Numbered(NamedTuple):
+    """Numbered objects of truth and prediction, and what became of them."""
+
+    truth: NDArray[Any]
+    predicted: NDArray[Any]
+    outcomes: NDArray[np.uint8]
+
+
 @dataclass(frozen=True, eq=False)
 class Row:
-    """One image with what each arm predicts: labels and score."""
+    """One image with what each arm predicts: labels, objects where masks number them, and score."""
 
     title: str
     image: NDArray[Any]
     truth: NDArray[Any]
     predicted: Mapping[str, NDArray[Any]]
+    objects: Mapping[str, Numbered] = field(default_factory=dict)
     scores: dict[str, float] = field(default_factory=dict)
 
 
 def arm_panels(results: Results, pictures: Pictures) -> Figure | None:
     """Show the best, the median and the worst test image, and a training image, as every arm sees them.
 
-    Colors say what became of each pixel. Predictions are those of each arm's first finished seed under the
-    first condition, with the score that decides.
+    Colors say what became of each pixel, or of each object. Predictions are those of each arm's first
+    finished seed under the first condition, with the score that decides.
 
     Returns
     -------
@@ -144,8 +157,12 @@ def _training_rows(results: Results, pictures: Pictures) -> list[Row]:
         if labels:
             row = _row(results, f"training image: {name}", image, mask, labels)
             for arm, predicted in row.predicted.items():
-                score = score_image(name, row.truth, predicted, classes=classes_of(results), surface=False)
-                row.scores[arm] = score.metrics.get(main, float("nan"))
+                if main in OBJECT_METRICS:
+                    values = _object_scores(results, mask, labels[arm])
+                else:
+                    classes = classes_of(results)
+                    values = score_image(name, row.truth, predicted, classes=classes, surface=False).metrics
+                row.scores[arm] = values.get(main, float("nan"))
             return [row]
     return []
 
@@ -157,8 +174,11 @@ def _row(
     mask: NDArray[Any],
     labels: Mapping[str, NDArray[Any]],
 ) -> Row:
-    """The plane to look at, with masks as they are scored: objects have no numbers."""
+    """The plane to look at, with masks as pixels are scored, where objects have no numbers, and objects."""
     target = results.experiment.material.target
+    objects = {}
+    if target.kind == "instances" and not target.sparse:
+        objects = {arm: _numbered(mask, each, target) for arm, each in labels.items()}
     image, labels = plane_of(image, mask), {arm: plane_of(each, mask) for arm, each in labels.items()}
     truth = true_labels(plane_of(mask, mask), target)
     ignored = truth == IGNORED
@@ -169,7 +189,26 @@ def _row(
         image,
         np.where(ignored, 0, truth),
         {arm: np.where(ignored, 0, each) for arm, each in labels.items()},
+        {arm: Numbered(*(plane_of(part, mask) for part in each)) for arm, each in objects.items()},
     )
+
+
+def _numbered(mask: NDArray[Any], labels: NDArray[Any], target: Target) -> Numbered:
+    """Objects of a whole image: those of a stack match in the stack, whatever plane is shown."""
+    truth, known = objects_of(mask, target)
+    predicted = connected_objects(labels)
+    return Numbered(truth, np.where(known, predicted, 0), object_outcomes(truth, predicted, valid=known))
+
+
+def _object_scores(results: Results, mask: NDArray[Any], labels: NDArray[Any]) -> dict[str, float]:
+    truth, known = objects_of(mask, results.experiment.material.target)
+    return object_scores(count_objects(truth, connected_objects(labels), valid=known))
+
+
+def objects_of(mask: NDArray[Any], target: Target) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Numbered objects of a mask as it is scored, 0 where there is none; and where anything is labeled."""
+    labels = true_labels(mask, target)
+    return np.where(labels > target.threshold, labels, 0), labels != IGNORED
 
 
 def first_cells(results: Results) -> dict[str, Cell]:
@@ -219,11 +258,14 @@ def _thinned(row: Row) -> Row:
     last = row.image.shape[:2] == row.truth.shape
     image = row.image[::step, ::step] if last else row.image[..., ::step, ::step]
     labels = {arm: each[::step, ::step] for arm, each in row.predicted.items()}
-    return Row(row.title, image, row.truth[::step, ::step], labels, row.scores)
+    objects = {arm: Numbered(*(part[::step, ::step] for part in each)) for arm, each in row.objects.items()}
+    return Row(row.title, image, row.truth[::step, ::step], labels, objects, row.scores)
 
 
 def panels_of_row(row: Row, classes: Sequence[int] | None) -> Panels:
     """Image, truth, prediction and comparison in colors, for each arm of a row."""
+    if row.objects:
+        return panels_of([Case(row.title, row.image, *each) for each in row.objects.values()])
     return panels_of(
         [Case(row.title, row.image, row.truth, each) for each in row.predicted.values()], classes
     )
