@@ -274,12 +274,14 @@ class Experiment(_Section):
     def joined(self, other: Experiment) -> Experiment:
         """The experiment together with the arms, conditions and seeds that only another one has.
 
-        What the other asks and publishes about arms that are in both is left out.
+        What the other asks and publishes about arms that are in both is left out. New arms come last, unless
+        this experiment has all arms, in an order of its own.
         """
+        first, last = (self, other) if other.arms.keys() <= self.arms.keys() else (other, self)
         asked = [each for each in other.contrasts if not {each.better, each.than} <= self.arms.keys()]
         published = [each for each in other.published if each.arm not in self.arms]
         values = self.to_dict() | {
-            "arms": {**other.arms, **self.arms},
+            "arms": {**first.arms, **last.arms, **self.arms},
             "conditions": {**self.conditions, **other.conditions},
             "seeds": sorted({*self.seeds, *other.seeds}),
             "contrasts": [*self.contrasts, *asked],

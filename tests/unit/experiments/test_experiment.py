@@ -195,3 +195,12 @@ def test_experiments_are_joined():
     assert joined.seeds == (0, 2)
     assert {(each.better, each.than) for each in joined.contrasts} == {("b", "a"), ("c", "a")}
     assert experiment.joined(experiment) == experiment
+
+
+@pytest.mark.parametrize(
+    ("asked", "known", "order"),
+    [("abc", "c", "abc"), ("abc", "cb", "abc"), ("a", "cb", "cba"), ("ac", "bc", "bca")],
+)
+def test_joined_arms_keep_their_order(asked, known, order):
+    joined = make_experiment(tuple(asked)).joined(make_experiment(tuple(known)))
+    assert "".join(joined.arms) == order
