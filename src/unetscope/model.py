@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save
 
 from unetscope.io.write import atomic
 from unetscope.model_card import FORMAT, FORMAT_VERSION, ModelCard, foreign_model, unfitting_model
-from unetscope.network import UNet
+from unetscope.network import UNet, network_for
 from unetscope.preprocess import Preparation, Scaling
 from unetscope.recipe import Recipe
 
@@ -40,6 +40,10 @@ class Model:
         Statistics of the training set, where the recipe normalizes by them.
     threshold : float
         For binary and instances: probability from which on a pixel is the object.
+    seed : float
+        For instances: core from which on an object begins.
+    minimum_size : int or None
+        For instances: pixels of the smallest object, tuned; None if the recipe says it.
     provenance : mapping
         Versions, data fingerprint, scores: whatever tells where the model came from.
     """
@@ -50,6 +54,8 @@ class Model:
     channels: tuple[str, ...]
     scaling: Scaling | None = None
     threshold: float = 0.5
+    seed: float = 0.5
+    minimum_size: int | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -104,8 +110,7 @@ class Model:
         except (SafetensorError, OSError) as error:
             raise foreign_model(path, error) from None
         try:
-            outputs = len(card.values) if card.recipe.target.kind == "multiclass" else 1
-            network = UNet(card.recipe.network, len(card.channels), outputs)
+            network = network_for(card.recipe, len(card.channels), card.values)
             network.load_state_dict(tensors)
         except (TypeError, RuntimeError) as error:
             raise unfitting_model(path, error) from error
@@ -116,6 +121,8 @@ class Model:
             channels=card.channels,
             scaling=card.scaling,
             threshold=card.threshold,
+            seed=card.seed,
+            minimum_size=card.minimum_size,
             provenance=card.provenance,
         )
 
@@ -126,5 +133,7 @@ class Model:
             "channels": self.channels,
             "scaling": None if self.scaling is None else dataclasses.asdict(self.scaling),
             "threshold": self.threshold,
+            "seed": self.seed,
+            "minimum_size": self.minimum_size,
             "provenance": dict(self.provenance),
         }

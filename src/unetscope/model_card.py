@@ -32,7 +32,7 @@ class ModelCard:
     ----------
     path : Path
         The file.
-    recipe, values, channels, scaling, threshold, provenance
+    recipe, values, channels, scaling, threshold, seed, minimum_size, provenance
         As in `unetscope.model.Model`.
     parameters : int
         How many numbers training has learned.
@@ -44,6 +44,8 @@ class ModelCard:
     channels: tuple[str, ...]
     scaling: Scaling | None
     threshold: float
+    seed: float
+    minimum_size: int | None
     provenance: Mapping[str, Any]
     parameters: int
 
@@ -75,6 +77,9 @@ class ModelCard:
                 channels=tuple(card["channels"]),
                 scaling=None if scaling is None else Scaling(*map(_tuple, scaling.values())),
                 threshold=card["threshold"],
+                # Models of the first version have none.
+                seed=card.get("seed", 0.5),
+                minimum_size=card.get("minimum_size"),
                 provenance=card["provenance"],
                 parameters=parameters,
             )

@@ -7,7 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["label_objects", "remove_small"]
+__all__ = ["fill_holes", "grow_objects", "keep_large", "label_objects", "remove_small"]
+
+# Lets the height of a core decide which of its maxima are one object's, not the noise of single pixels.
+_SMOOTHING = 1.0
 
 
 def label_objects(foreground: NDArray[np.bool_]) -> NDArray[np.int32]:
@@ -25,6 +28,99 @@ def label_objects(foreground: NDArray[np.bool_]) -> NDArray[np.int32]:
 
     labels, _ = ndimage.label(foreground, output=np.int32)
     return labels
+
+
+def grow_objects(
+    foreground: NDArray[np.bool_], cores: NDArray[np.float32], *, seed: float
+) -> NDArray[np.int32]:
+    """One object around every core, and one for every part of the foreground that has none.
+
+    Parameters
+    ----------
+    foreground : (*grid) bool ndarray
+    cores : (*grid) float32 ndarray
+        How deep inside its object each pixel lies, in [0, 1].
+    seed : float
+        Connected parts of the foreground where the core is at or above this are the beginnings of objects.
+
+    Returns
+    -------
+    (*grid) int32 ndarray
+        1, 2, …; 0 is background.
+
+    Notes
+    -----
+    Watershed of the cores, flooded from the seeds (Vincent and Soille 1991, doi:10.1109/34.87344).
+    """
+    from scipy import ndimage
+    from skimage.segmentation import watershed
+
+    heights = ndimage.gaussian_filter(cores, _SMOOTHING)
+    seeds, count = ndimage.label(foreground & (heights >= seed), output=np.int32)
+    parts, _ = ndimage.label(foreground, output=np.int32)
+    seeded = np.zeros(parts.max(initial=0) + 1, dtype=bool)
+    seeded[parts[seeds > 0]] = True
+    alone = (parts > 0) & ~seeded[parts]
+    seeds[alone] = count + parts[alone]
+    grown = watershed(-heights, seeds, mask=foreground)
+    return _renumbered(grown)
+
+
+def fill_holes(objects: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Fill background that one object encloses.
+
+    Parameters
+    ----------
+    objects : (*grid) int32 ndarray
+        Numbered; 0 is background.
+
+    Returns
+    -------
+    (*grid) int32 ndarray
+        A hole that touches two objects, or the border, stays.
+    """
+    from scipy import ndimage
+
+    holes, count = ndimage.label(objects == 0)
+    if count < 2:
+        return objects
+    around = ndimage.grey_dilation(objects, footprint=ndimage.generate_binary_structure(objects.ndim, 1))
+    inside = np.where(objects > 0, objects, np.iinfo(np.int32).max)
+    least = ndimage.grey_erosion(inside, footprint=ndimage.generate_binary_structure(objects.ndim, 1))
+    index = np.arange(count + 1)
+    highest = np.asarray(ndimage.maximum(around, holes, index))
+    lowest = np.asarray(ndimage.minimum(least, holes, index))
+    open_ = np.zeros(count + 1, dtype=bool)
+    open_[0] = True
+    for axis in range(objects.ndim):
+        for end in (0, -1):
+            open_[np.take(holes, end, axis=axis)] = True
+    fill = np.where(~open_ & (highest == lowest), highest, 0)
+    return np.where(objects == 0, fill[holes], objects).astype(np.int32)
+
+
+def keep_large(objects: NDArray[np.int32], minimum_size: int) -> NDArray[np.int32]:
+    """Remove objects of fewer pixels than `minimum_size`, and number the others 1, 2, …
+
+    Parameters
+    ----------
+    objects : (*grid) int32 ndarray
+    minimum_size : int
+        In pixels.
+
+    Returns
+    -------
+    (*grid) int32 ndarray
+    """
+    small = np.bincount(objects.ravel()) < minimum_size
+    return _renumbered(np.where(small[objects], 0, objects))
+
+
+def _renumbered(objects: NDArray[Any]) -> NDArray[np.int32]:
+    """The same objects with the numbers 1, 2, …, without gaps."""
+    present = np.bincount(objects.ravel(), minlength=1) > 0
+    present[0] = False
+    return np.where(present, np.cumsum(present), 0).astype(np.int32)[objects]
 
 
 def remove_small(labels: NDArray[Any], minimum_size: int) -> NDArray[Any]:

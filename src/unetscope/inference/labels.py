@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -10,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unetscope.errors import InputError
-from unetscope.inference.instances import label_objects, remove_small
+from unetscope.inference.instances import fill_holes, grow_objects, keep_large, label_objects, remove_small
 from unetscope.io.image import Image
 
 __all__ = ["Labeling", "labels_from"]
@@ -31,12 +30,15 @@ class Labeling:
         Pixels at or above this are the object; not used for multi-class.
     minimum_size : int
         Connected parts with fewer pixels become background.
+    seed : float
+        For instances with cores: where the core is at or above this, an object begins.
     """
 
     kind: Kind
     values: tuple[int, ...]
     threshold: float
     minimum_size: int = 0
+    seed: float = 0.5
 
     def at(self, threshold: float) -> Labeling:
         """The same with another threshold.
@@ -59,55 +61,54 @@ class Labeling:
             )
         return replace(self, threshold=threshold)
 
-    def apply(self, probabilities: Image) -> Image:
+    def apply(self, probabilities: Image, cores: Image | None = None) -> Image:
         """Labels on the grid of the probabilities; the points of a time series each by itself.
 
         Parameters
         ----------
         probabilities : Image
             float32; with one channel per class for multi-class, without channel axis otherwise.
+        cores : Image, optional
+            See `Prediction`.
         """
+        points = probabilities.time_points()
+        inner = [None] * len(points) if cores is None else [point.data for point in cores.time_points()]
         labels = [
-            labels_from(
-                point.channel_first(),
-                kind=self.kind,
-                values=self.values,
-                threshold=self.threshold,
-                minimum_size=self.minimum_size,
-            )
-            for point in probabilities.time_points()
+            labels_from(point.channel_first(), self, core) for point, core in zip(points, inner, strict=True)
         ]
         data = np.stack(labels) if "T" in probabilities.axes else labels[0]
         return probabilities.with_data(data, axes=probabilities.axes.replace("C", ""))
 
 
 def labels_from(
-    probabilities: NDArray[np.float32],
-    *,
-    kind: Kind,
-    values: Sequence[int],
-    threshold: float,
-    minimum_size: int = 0,
+    probabilities: NDArray[np.float32], labeling: Labeling, cores: NDArray[np.float32] | None = None
 ) -> NDArray[Any]:
-    """Turn the probabilities of one frame or volume into labels; see `Labeling` for the parameters.
+    """Turn the probabilities of one frame or volume into labels.
 
     Parameters
     ----------
     probabilities : (K, *grid) float32 ndarray
         One map for binary and instances, one per class for multi-class.
+    labeling : Labeling
+    cores : (*grid) float32 ndarray, optional
+        For instances: how deep inside its object each pixel lies, in [0, 1].
 
     Returns
     -------
     (*grid) integer ndarray
-        int32 object numbers for instances, otherwise the smallest type that holds `values`.
+        int32 object numbers for instances, otherwise the smallest type that holds the values.
     """
-    if kind == "instances":
-        foreground = remove_small((probabilities[0] >= threshold).astype(np.uint8), minimum_size)
-        return label_objects(foreground > 0)
-    if kind == "multiclass":
+    if labeling.kind == "instances":
+        foreground = probabilities[0] >= labeling.threshold
+        if cores is None:
+            return label_objects(remove_small(foreground.astype(np.uint8), labeling.minimum_size) > 0)
+        objects = grow_objects(foreground, cores, seed=labeling.seed)
+        return keep_large(fill_holes(objects), labeling.minimum_size)
+    if labeling.kind == "multiclass":
         classes = probabilities.argmax(axis=0)
     else:
-        classes = (probabilities[0] >= threshold).astype(np.intp)
-    classes = remove_small(classes, minimum_size)
+        classes = (probabilities[0] >= labeling.threshold).astype(np.intp)
+    classes = remove_small(classes, labeling.minimum_size)
+    values = labeling.values
     dtype = np.result_type(np.uint8, np.min_scalar_type(min(values)), np.min_scalar_type(max(values)))
     return np.asarray(values, dtype=dtype)[classes]

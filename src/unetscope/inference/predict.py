@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from unetscope.errors import InputError, is_out_of_memory
 from unetscope.inference.labels import Labeling
@@ -17,10 +16,11 @@ from unetscope.inference.progress import Progress, part_of
 from unetscope.inference.tiling import predict_logits
 from unetscope.io.image import Image
 from unetscope.model import Model
-from unetscope.network import UNet
+from unetscope.network import UNet, activate
 from unetscope.preprocess.frames import join_frames, split_frames
+from unetscope.recipe.recipe import Target
 
-__all__ = ["Prediction", "predict_image", "predict_probabilities"]
+__all__ = ["Prediction", "object_maps", "predict_image", "predict_probabilities"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,11 +37,15 @@ class Prediction:
         one channel per class, background first.
     labeling : Labeling
         How the labels follow from the probabilities.
+    cores : Image or None
+        Instances told apart by boundary or distance: how deep inside its object a pixel lies, float32 in
+        [0, 1], without a channel axis.
     """
 
     labels: Image
     probabilities: Image
     labeling: Labeling
+    cores: Image | None = None
 
     def at(self, threshold: float) -> Prediction:
         """What predicting with another threshold would have given, without predicting again.
@@ -52,12 +56,16 @@ class Prediction:
             If the threshold is no probability, or has no meaning for several classes.
         """
         labeling = self.labeling.at(threshold)
-        return replace(self, labels=labeling.apply(self.probabilities), labeling=labeling)
+        return replace(self, labels=labeling.apply(self.probabilities, self.cores), labeling=labeling)
 
     def time_points(self) -> list[Prediction]:
         """The points of a time series one by one, or this prediction alone."""
-        parts = zip(self.labels.time_points(), self.probabilities.time_points(), strict=True)
-        return [replace(self, labels=labels, probabilities=maps) for labels, maps in parts]
+        labels, maps = self.labels.time_points(), self.probabilities.time_points()
+        cores = [None] * len(labels) if self.cores is None else self.cores.time_points()
+        return [
+            replace(self, labels=one, probabilities=map_, cores=core)
+            for one, map_, core in zip(labels, maps, cores, strict=True)
+        ]
 
 
 def predict_image(
@@ -88,12 +96,18 @@ def predict_image(
         suffice, or the threshold is no probability or has no meaning for the model.
     """
     settings = model.recipe
-    labeling = Labeling(settings.target.kind, model.values, model.threshold, settings.prediction.minimum_size)
+    labeling = Labeling(
+        settings.target.kind,
+        model.values,
+        model.threshold,
+        settings.prediction.minimum_size if model.minimum_size is None else model.minimum_size,
+        model.seed,
+    )
     if threshold is not None:
         labeling = labeling.at(threshold)
     try:
-        probabilities = _predict_maps(model, image, progress)
-        return Prediction(labeling.apply(probabilities), probabilities, labeling)
+        probabilities, cores = _predict_maps(model, image, progress)
+        return Prediction(labeling.apply(probabilities, cores), probabilities, labeling, cores)
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
@@ -126,7 +140,8 @@ def predict_probabilities(
     Returns
     -------
     (K, *grid) float32 ndarray
-        K is 1 (sigmoid), or the number of classes (softmax).
+        K is 1 (sigmoid), or the number of classes (softmax); and one more of distances, if the network has
+        them.
     """
     axes = range(1, data.ndim)
     choices: Sequence[tuple[int, ...]] = [()]
@@ -136,12 +151,33 @@ def predict_probabilities(
     for index, choice in enumerate(choices):
         flipped = np.ascontiguousarray(np.flip(data, choice))
         logits = predict_logits(network, flipped, progress=part_of(progress, index, len(choices)))
-        total += np.flip(_activate(logits).numpy(), choice)
+        total += np.flip(activate(network, logits).numpy(), choice)
     return (total / len(choices)).astype(np.float32)
 
 
-def _predict_maps(model: Model, image: Image, progress: Progress | None) -> Image:
-    """Probabilities on the image's own grid; see `Prediction`."""
+def object_maps(
+    maps: NDArray[np.float32], target: Target
+) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+    """The probability of being an object, and how deep inside it, from the maps of a network.
+
+    Parameters
+    ----------
+    maps : (K, *grid) float32 ndarray
+        From `predict_probabilities`, of a target that is not multi-class.
+    target : Target
+
+    Returns
+    -------
+    (*grid) float32 ndarray, and another or None
+        Both in [0, 1]. Told apart by boundaries, a pixel is deep inside if it is not the rim.
+    """
+    if target.by_boundary:
+        return 1 - maps[0], maps[1]
+    return maps[0], maps[1] if target.by_distance else None
+
+
+def _predict_maps(model: Model, image: Image, progress: Progress | None) -> tuple[Image, Image | None]:
+    """Probabilities and cores on the image's own grid; see `Prediction`."""
     dimensions = model.recipe.network.dimensions
     frames = split_frames(image, dimensions)
     maps = join_frames(
@@ -151,13 +187,15 @@ def _predict_maps(model: Model, image: Image, progress: Progress | None) -> Imag
     )
     series = "T" in image.axes
     axes = image.axes.replace("C", "")
-    channels: tuple[str, ...] = ()
     if model.recipe.target.kind == "multiclass":
         axes = "TC" + axes[1:] if series else "C" + axes
         channels = tuple(f"class {value}" for value in model.values)
-    else:
-        maps = maps[:, 0] if series else maps[0]
-    return replace(image, data=maps, axes=axes, channels=channels, levels=())
+        return replace(image, data=maps, axes=axes, channels=channels, levels=()), None
+    parts = [
+        replace(image, data=part, axes=axes, channels=(), levels=())
+        for part in np.moveaxis(maps, 1 if series else 0, 0)
+    ]
+    return parts[0], parts[1] if len(parts) > 1 else None
 
 
 def _predict_frame(model: Model, frame: Image, progress: Progress | None) -> NDArray[np.float32]:
@@ -172,12 +210,9 @@ def _predict_frame(model: Model, frame: Image, progress: Progress | None) -> NDA
     transform = model.preparation.transform(frame.grid)
     mirror = model.recipe.prediction.mirror
     maps = predict_probabilities(model.network, transform.image(data), mirror=mirror, progress=progress)
-    if len(maps) == 1:
-        return transform.image_back(maps)
+    if model.recipe.target.kind != "multiclass":
+        kept = [each for each in object_maps(maps, model.recipe.target) if each is not None]
+        return transform.image_back(np.stack(kept))
     objects = transform.image_back(maps[1:])
     # Outside the crop nothing was looked at: background.
     return np.concatenate([np.clip(1 - objects.sum(axis=0, keepdims=True), 0, 1), objects])
-
-
-def _activate(logits: Tensor) -> Tensor:
-    return torch.sigmoid(logits) if len(logits) == 1 else torch.softmax(logits, dim=0)

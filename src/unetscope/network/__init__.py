@@ -1,5 +1,6 @@
 """The U-Net."""
 
+from unetscope.network.outputs import activate, class_logits, network_for
 from unetscope.network.unet import UNet
 
-__all__ = ["UNet"]
+__all__ = ["UNet", "activate", "class_logits", "network_for"]

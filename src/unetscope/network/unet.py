@@ -31,7 +31,9 @@ class UNet(nn.Module):
     in_channels : int
         Channels of the image.
     out_channels : int
-        Maps of logits: 1 for binary, otherwise one per class.
+        Maps of logits: 1 for binary, otherwise one per class; and one more with `distance`.
+    distance : bool
+        Whether the last map is no class, but says how deep inside its object a pixel lies.
 
     Notes
     -----
@@ -40,11 +42,14 @@ class UNet(nn.Module):
     smaller by `margin` on every side.
     """
 
-    def __init__(self, settings: Network, in_channels: int, out_channels: int) -> None:
+    def __init__(
+        self, settings: Network, in_channels: int, out_channels: int, *, distance: bool = False
+    ) -> None:
         super().__init__()
         self.settings = settings
         self.in_channels = in_channels
         self.out_channels = out_channels
+        self.distance = distance
         widths, dropout = settings.level_widths, settings.level_dropout
         self.down = nn.ModuleList(
             _block(settings, before, width, rate)

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unetscope.errors import InputError
+from unetscope.preprocess.objects import object_rims, separate_objects
 from unetscope.recipe.recipe import Target
 
-__all__ = ["IGNORED", "class_values", "is_labeled", "separate_objects", "to_classes", "true_labels"]
+__all__ = ["IGNORED", "class_values", "is_labeled", "to_classes", "true_labels"]
 
 IGNORED = -1
 """Label, and class index, of pixels that nobody labeled: no loss, no score."""
@@ -109,7 +110,8 @@ def to_classes(mask: NDArray[Any], target: Target, values: Sequence[int]) -> NDA
     Returns
     -------
     int16 ndarray of the same shape
-        0 is background; `IGNORED` where nobody labeled.
+        0 is background; `IGNORED` where nobody labeled. Told apart by boundaries, 1 is inside an object and
+        2 its rim.
 
     Raises
     ------
@@ -121,9 +123,11 @@ def to_classes(mask: NDArray[Any], target: Target, values: Sequence[int]) -> NDA
         classes = np.full(mask.shape, IGNORED - 1, dtype=np.int16)
         for index, value in enumerate(values):
             classes[labels == value] = index
+    elif target.by_boundary:
+        classes = (labels > 0).astype(np.int16) + object_rims(np.maximum(labels, 0))
     else:
         classes = (labels > target.threshold).astype(np.int16)
-        if target.kind == "instances":
+        if target.kind == "instances" and not target.by_distance:
             # A region that nobody labeled is below 0, and no object to keep a gap to.
             classes[separate_objects(labels)] = 0
     if target.ignore is not None:
@@ -136,30 +140,6 @@ def to_classes(mask: NDArray[Any], target: Target, values: Sequence[int]) -> NDA
             fix="set target.values, or correct the mask",
         )
     return classes
-
-
-def separate_objects(mask: NDArray[Any]) -> NDArray[np.bool_]:
-    """Pixels where two different objects touch, so that a gap can be left between them.
-
-    Parameters
-    ----------
-    mask : integer ndarray
-        One value per object, 0 is background.
-
-    Returns
-    -------
-    bool ndarray of the same shape
-        True for object pixels with a face neighbor of a higher-numbered object: one side of each contact,
-        which makes gaps one pixel wide.
-    """
-    touching = np.zeros(mask.shape, dtype=bool)
-    for axis in range(mask.ndim):
-        near = np.moveaxis(mask, axis, 0)
-        out = np.moveaxis(touching, axis, 0)
-        contact = (near[1:] != near[:-1]) & (near[1:] > 0) & (near[:-1] > 0)
-        out[:-1] |= contact & (near[:-1] < near[1:])
-        out[1:] |= contact & (near[1:] < near[:-1])
-    return touching
 
 
 def _labels_in(values: Sequence[int], target: Target) -> list[int]:

@@ -116,7 +116,14 @@ class Target(_Section):
 
     kind: Annotated[Literal["binary", "multiclass", "instances"], shown("What to segment")] = "binary"
     """binary: object or background. multiclass: one class per mask value. instances: one object per mask
-    value, trained as foreground with a gap between touching objects."""
+    value, each told from its neighbors."""
+    separate: Annotated[
+        Literal["gap", "boundary", "distance"],
+        shown("Tell objects apart by", only={"kind": ("instances",)}),
+    ] = "gap"
+    """instances: what tells touching objects apart. gap: the foreground leaves a pixel between them.
+    boundary: the rim of each is a class of its own. distance: a second map says how deep inside its object
+    a pixel lies."""
     threshold: Annotated[NonNegative, shown("Mask threshold", only={"kind": ("binary",)})] = 0.0
     """binary: mask pixels above this are the object."""
     values: Annotated[
@@ -130,6 +137,16 @@ class Target(_Section):
     background: Annotated[int, Field(ge=0), shown("Background value")] = 0
     """Mask value of the background. Sparse annotation paints it, usually with 1, because 0 is not labeled.
     Predictions hold 0 for background always."""
+
+    @property
+    def by_boundary(self) -> bool:
+        """Whether the rims of objects are a class of their own."""
+        return self.kind == "instances" and self.separate == "boundary"
+
+    @property
+    def by_distance(self) -> bool:
+        """Whether the network says how deep inside its object a pixel lies."""
+        return self.kind == "instances" and self.separate == "distance"
 
     @property
     def sparse(self) -> bool:
@@ -427,11 +444,11 @@ class Recipe(_Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.target.kind == "multiclass" and self.loss.cross_entropy == "bce":
-            raise ValueError(
-                "loss.kind bce is for one class; choose ce or ce+dice for target.kind multiclass"
-            )
-        if self.target.kind != "multiclass" and self.loss.cross_entropy == "ce":
+        several = self.target.kind == "multiclass" or self.target.by_boundary
+        kind = "target.separate boundary" if self.target.by_boundary else f"target.kind {self.target.kind}"
+        if several and self.loss.cross_entropy == "bce":
+            raise ValueError(f"loss.kind bce is for one class; choose ce or ce+dice for {kind}")
+        if not several and self.loss.cross_entropy == "ce":
             raise ValueError(f"loss.kind ce needs target.kind multiclass, not {self.target.kind}; choose bce")
         for name, sizes in (
             ("preprocess.resize", self.preprocess.resize),

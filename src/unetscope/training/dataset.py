@@ -16,12 +16,19 @@ from unetscope.errors import InputError
 from unetscope.io.image import Image
 from unetscope.io.pairs import Role
 from unetscope.network import UNet
-from unetscope.preprocess import IGNORED, Preparation, split_frames, to_classes, true_labels
+from unetscope.preprocess import (
+    IGNORED,
+    Preparation,
+    object_distances,
+    split_frames,
+    to_classes,
+    true_labels,
+)
 from unetscope.recipe import Recipe
 from unetscope.training.augment import Placement, change_values, place, resample
 from unetscope.training.weights import weight_map
 
-__all__ = ["Batch", "Batches", "Example", "Sample", "check_channels", "prepare_samples"]
+__all__ = ["Batch", "Batches", "Example", "Sample", "check_channels", "extra_maps", "prepare_samples"]
 
 # Pixels remembered per sample, to center patches on.
 _CENTERS = 4096
@@ -52,14 +59,14 @@ class Example:
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """One prepared frame: normalized image, pixel weights if any, and class indices in one array.
+    """One prepared frame: normalized image, pixel weights and distances if any, and class indices in one array.
 
     Attributes
     ----------
     name : str
         Of the example it comes from.
-    array : (C + W + 1, *grid) float32 ndarray
-        Image channels, W = 0 or 1 weight maps, class indices.
+    array : (C + E + 1, *grid) float32 ndarray
+        Image channels, the maps that `extra_maps` names, class indices.
     channels : int
         C.
     centers : (N, D) int ndarray
@@ -99,12 +106,35 @@ class Batch:
     images : (B, C, *size) float32 Tensor
     targets : (B, *output size) int64 Tensor
         Smaller than the images with valid padding.
-    weights : (B, *output size) float32 Tensor or None
+    weights, distances : (B, *output size) float32 Tensor or None
+        Where the recipe asks for them.
     """
 
     images: Tensor
     targets: Tensor
-    weights: Tensor | None
+    weights: Tensor | None = None
+    distances: Tensor | None = None
+
+    @classmethod
+    def of(cls, images: Tensor, rest: Tensor, recipe: Recipe) -> Batch:
+        """A batch from images and what else the arrays of its samples hold, (B, E + 1, *output size)."""
+        extras = dict(zip(extra_maps(recipe), rest[:, :-1].unbind(1), strict=True))
+        return cls(images, rest[:, -1].long(), **extras)
+
+    def parts(self, count: int) -> Iterator[Batch]:
+        """The same in so many parts, or one per sample if there are fewer."""
+        kept = [None if each is None else each.chunk(count) for each in self._tensors()]
+        for index in range(len(self.images.chunk(count))):
+            yield Batch(*(None if each is None else each[index] for each in kept))
+
+    def _tensors(self) -> tuple[Tensor | None, ...]:
+        return self.images, self.targets, self.weights, self.distances
+
+
+def extra_maps(recipe: Recipe) -> tuple[str, ...]:
+    """What a sample holds between image and class indices: "weights", "distances", both or neither."""
+    weights = ("weights",) if recipe.loss.border is not None else ()
+    return (*weights, "distances") if recipe.target.by_distance else weights
 
 
 def prepare_samples(
@@ -239,7 +269,7 @@ class Batches:
         rest = arrays[
             (slice(None), slice(channels, None), *(slice(self._margin, n - self._margin) for n in size))
         ]
-        return Batch(images, rest[:, -1].long(), rest[:, 0] if rest.shape[1] == 2 else None)
+        return Batch.of(images, rest, self.recipe)
 
     def _place(self, sample: Sample, size: Sequence[int], rng: np.random.Generator) -> Placement:
         grid = np.asarray(sample.grid)
@@ -277,6 +307,9 @@ def _sample(
     if recipe.loss.border is not None:
         objects = transform.mask(_objects(mask, recipe), fill=0)
         parts.append(weight_map(objects, classes, recipe.loss.border)[np.newaxis])
+    if recipe.target.by_distance:
+        objects = transform.mask(_objects(mask, recipe), fill=0)
+        parts.append(object_distances(objects, mask.spacing)[np.newaxis])
     parts.append(classes[np.newaxis].astype(np.float32))
     labeled = _some(classes != IGNORED) if recipe.target.sparse else np.empty((0, classes.ndim), np.int_)
     return Sample(name, np.concatenate(parts), len(pixels), _some(classes > 0), labeled)

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from unetscope.errors import TrainingError, is_out_of_memory
-from unetscope.network import UNet
+from unetscope.network import UNet, class_logits
 from unetscope.recipe import Recipe
 from unetscope.training.budget import budget_used
 from unetscope.training.dataset import Batch, Batches, Sample
@@ -298,16 +298,13 @@ def _step_with_less_memory(state: TrainingState, recipe: Recipe, batch: Batch, t
 
 
 def _step(state: TrainingState, recipe: Recipe, batch: Batch, totals: _Totals) -> None:
-    parts = min(state.parts, len(batch.images))
-    images, targets = batch.images.chunk(parts), batch.targets.chunk(parts)
-    weights = batch.weights.chunk(parts) if batch.weights is not None else [None] * len(images)
     device = batch.images.device.type
     half = recipe.training.mixed_precision and gains_from_half(device)
     done = _Totals()
-    for image, target, weight in zip(images, targets, weights, strict=True):
+    for part in batch.parts(state.parts):
         with torch.autocast(device, torch.bfloat16) if half else contextlib.nullcontext():
-            logits = state.network(image)
-        loss = segmentation_loss(logits, target, recipe.loss, weight)
+            logits = state.network(part.images)
+        loss = segmentation_loss(logits, part.targets, recipe.loss, part.weights, part.distances)
         value = float(loss.detach())
         if not math.isfinite(value):
             raise TrainingError(
@@ -315,8 +312,8 @@ def _step(state: TrainingState, recipe: Recipe, batch: Batch, totals: _Totals) -
                 expected="a number",
                 fix="lower optimizer.learning_rate or set optimizer.clip_norm=1",
             )
-        (loss * (len(image) / len(batch.images))).backward()
-        done.add(value, logits.detach(), target)
+        (loss * (len(part.images) / len(batch.images))).backward()
+        done.add(value, class_logits(state.network, logits.detach()), part.targets)
     if recipe.optimizer.clip_norm is not None:
         torch.nn.utils.clip_grad_norm_(state.network.parameters(), recipe.optimizer.clip_norm)
     state.optimizer.step()

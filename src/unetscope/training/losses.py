@@ -9,23 +9,30 @@ from torch.nn import functional
 from unetscope.preprocess import IGNORED
 from unetscope.recipe.recipe import Loss
 
-__all__ = ["dice_loss", "pixel_loss", "segmentation_loss"]
+__all__ = ["dice_loss", "distance_loss", "pixel_loss", "segmentation_loss"]
 
 
 def segmentation_loss(
-    logits: Tensor, target: Tensor, settings: Loss, weights: Tensor | None = None
+    logits: Tensor,
+    target: Tensor,
+    settings: Loss,
+    weights: Tensor | None = None,
+    distances: Tensor | None = None,
 ) -> Tensor:
     """The loss that a recipe asks for.
 
     Parameters
     ----------
     logits : (B, K, *grid) Tensor
-        K is 1 for one class against background, otherwise the number of classes.
+        K is 1 for one class against background, otherwise the number of classes; and one more where there
+        are distances.
     target : (B, *grid) integer Tensor
         Class indices; pixels of -1 do not count.
     settings : Loss
     weights : (B, *grid) Tensor, optional
         Weights of the cross entropy's pixels.
+    distances : (B, *grid) Tensor, optional
+        How deep inside its object a pixel lies, in [0, 1], for the last map.
 
     Returns
     -------
@@ -34,11 +41,33 @@ def segmentation_loss(
     """
     logits = logits.float()
     total = logits.new_zeros(())
+    if distances is not None:
+        total = total + distance_loss(logits[:, -1], distances, target)
+        logits = logits[:, :-1]
     if settings.cross_entropy is not None:
         total = total + pixel_loss(logits, target, weights)
     if settings.has_dice:
         total = total + dice_loss(logits, target, settings)
     return total
+
+
+def distance_loss(logits: Tensor, distances: Tensor, target: Tensor) -> Tensor:
+    """Mean absolute error of the distances, over the labeled pixels.
+
+    Parameters
+    ----------
+    logits, distances : (B, *grid) Tensor
+        Before the sigmoid, and true, in [0, 1].
+    target : (B, *grid) integer Tensor
+        Pixels of -1 do not count.
+
+    Returns
+    -------
+    Tensor
+        Scalar in [0, 1]; 0 if nothing is labeled.
+    """
+    labeled = target != IGNORED
+    return ((torch.sigmoid(logits) - distances).abs() * labeled).sum() / labeled.sum().clamp(min=1)
 
 
 def pixel_loss(logits: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
-from unetscope.network import UNet
+from unetscope.network import network_for
 from unetscope.preprocess import Preparation, class_values
 from unetscope.recipe import Recipe
 from unetscope.training.dataset import Batches, Example, check_channels, prepare_samples
@@ -50,6 +50,6 @@ def rehearse(
     judged = prepare_samples([examples[i] for i in division.validation], recipe, preparation, values)
     check_channels([*samples, *judged])
     with torch.device("meta"):
-        network = UNet(recipe.network, samples[0].channels, len(values))
+        network = network_for(recipe, samples[0].channels, values)
     Batches(samples, recipe, network, torch.device("cpu"))
     return division

@@ -12,7 +12,7 @@ import torch
 
 from unetscope.io.image import Image
 from unetscope.model import Model
-from unetscope.network import UNet
+from unetscope.network import UNet, network_for
 from unetscope.preprocess import Preparation, class_values
 from unetscope.recipe import Recipe
 from unetscope.training.dataset import Example, check_channels, prepare_samples
@@ -95,8 +95,7 @@ def _fit(run: Run, examples: Sequence[Example], device: torch.device) -> Iterato
     training = prepare_samples(chosen, recipe, preparation, values)
     validation = prepare_samples([examples[i] for i in division.validation], recipe, preparation, values)
     check_channels([*training, *validation])
-    outputs = len(values) if recipe.target.kind == "multiclass" else 1
-    state = TrainingState(recipe, _new_network(recipe, training[0].channels, outputs, device))
+    state = TrainingState(recipe, _new_network(recipe, training[0].channels, values, device))
     run.load_checkpoint(state)
     saved = time.monotonic()
     requests = _Requests(run)
@@ -171,10 +170,10 @@ def _division(data: Sequence[DataEntry]) -> Division:
     return Division(*(tuple(i for i, entry in enumerate(data) if entry.role == role) for role in roles))
 
 
-def _new_network(recipe: Recipe, channels: int, outputs: int, device: torch.device) -> UNet:
+def _new_network(recipe: Recipe, channels: int, values: Sequence[int], device: torch.device) -> UNet:
     with torch.random.fork_rng([]):
         torch.manual_seed(recipe.seed)
-        network = UNet(recipe.network, channels, outputs)
+        network = network_for(recipe, channels, values)
     if recipe.network.dimensions == 2:
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network.to(device)

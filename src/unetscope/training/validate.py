@@ -9,13 +9,15 @@ from typing import Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from unetscope.evaluation.metrics import Counts, count_classes, dice
-from unetscope.inference import labels_from, predict_probabilities
-from unetscope.network import UNet
+from unetscope.inference import Labeling, labels_from, object_maps
+from unetscope.inference.tiling import predict_logits
+from unetscope.network import UNet, activate
 from unetscope.preprocess import IGNORED
 from unetscope.recipe import Recipe
-from unetscope.training.dataset import Sample
+from unetscope.training.dataset import Batch, Sample
 from unetscope.training.losses import segmentation_loss
 
 __all__ = ["Validation", "tune_threshold", "validate"]
@@ -63,10 +65,13 @@ def validate(network: UNet, samples: Sequence[Sample], recipe: Recipe) -> Valida
     threshold = 0.5 if fixed == "auto" else fixed
     losses, counts, maps, targets = [], [], [], []
     for sample in samples:
-        probabilities = predict_probabilities(network, sample.image)
-        losses.append(_loss(probabilities, sample, recipe))
+        logits = predict_logits(network, sample.image)
+        losses.append(_loss(logits, sample, recipe))
+        probabilities = activate(network, logits).numpy()
+        if recipe.target.kind != "multiclass":
+            probabilities = object_maps(probabilities, recipe.target)[0][np.newaxis]
+            maps.append(probabilities[0])
         counts.append(_counts(probabilities, sample, threshold))
-        maps.append(probabilities[0])
         targets.append(sample.target)
     if recipe.target.sparse:
         counts = [{index: sum((each[index] for each in counts), Counts()) for index in counts[0]}]
@@ -109,20 +114,19 @@ def tune_threshold(maps: Sequence[NDArray[np.float32]], targets: Sequence[NDArra
     return float(_THRESHOLDS[best[np.abs(_THRESHOLDS[best] - 0.5).argmin()]])
 
 
-def _loss(probabilities: NDArray[np.float32], sample: Sample, recipe: Recipe) -> float:
-    p = torch.from_numpy(probabilities).clamp(1e-7, 1 - 1e-7)[None]
-    # Softmax of log p is p again, as is the sigmoid of logit p.
-    logits = torch.logit(p) if len(probabilities) == 1 else torch.log(p)
-    rest = torch.from_numpy(sample.array[sample.channels :])
-    weights = rest[None, 0] if len(rest) == 2 else None
-    return float(segmentation_loss(logits, rest[None, -1].long(), recipe.loss, weights))
+def _loss(logits: Tensor, sample: Sample, recipe: Recipe) -> float:
+    rest = torch.from_numpy(sample.array[sample.channels :])[None]
+    batch = Batch.of(torch.from_numpy(sample.image)[None], rest, recipe)
+    return float(segmentation_loss(logits[None], batch.targets, recipe.loss, batch.weights, batch.distances))
 
 
 def _counts(probabilities: NDArray[np.float32], sample: Sample, threshold: float) -> dict[int, Counts]:
     kind: Literal["binary", "multiclass"] = "binary" if len(probabilities) == 1 else "multiclass"
     values = range(max(len(probabilities), 2))
-    predicted = labels_from(probabilities, kind=kind, values=values, threshold=threshold)
-    return count_classes(sample.target.astype(np.int16), predicted, values[1:], ignore=IGNORED)
+    predicted = labels_from(probabilities, Labeling(kind, tuple(values), threshold))
+    truth = sample.target.astype(np.int16)
+    # Inside or rim, both are the object.
+    return count_classes(np.minimum(truth, values[-1]), predicted, values[1:], ignore=IGNORED)
 
 
 def _dice(counts: Mapping[int, Counts]) -> float:
