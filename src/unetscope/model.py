@@ -44,6 +44,9 @@ class Model:
         For instances: core from which on an object begins.
     minimum_size : int or None
         For instances: pixels of the smallest object, tuned; None if the recipe says it.
+    diameter : float or None
+        Median diameter of the objects that it was trained on, pixels, before they were brought to one size;
+        None if they were not.
     provenance : mapping
         Versions, data fingerprint, scores: whatever tells where the model came from.
     """
@@ -56,6 +59,7 @@ class Model:
     threshold: float = 0.5
     seed: float = 0.5
     minimum_size: int | None = None
+    diameter: float | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -123,6 +127,7 @@ class Model:
             threshold=card.threshold,
             seed=card.seed,
             minimum_size=card.minimum_size,
+            diameter=card.diameter,
             provenance=card.provenance,
         )
 
@@ -135,5 +140,6 @@ class Model:
             "threshold": self.threshold,
             "seed": self.seed,
             "minimum_size": self.minimum_size,
+            "diameter": self.diameter,
             "provenance": dict(self.provenance),
         }

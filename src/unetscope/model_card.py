@@ -32,7 +32,7 @@ class ModelCard:
     ----------
     path : Path
         The file.
-    recipe, values, channels, scaling, threshold, seed, minimum_size, provenance
+    recipe, values, channels, scaling, threshold, seed, minimum_size, diameter, provenance
         As in `unetscope.model.Model`.
     parameters : int
         How many numbers training has learned.
@@ -46,6 +46,7 @@ class ModelCard:
     threshold: float
     seed: float
     minimum_size: int | None
+    diameter: float | None
     provenance: Mapping[str, Any]
     parameters: int
 
@@ -80,6 +81,7 @@ class ModelCard:
                 # Models of the first version have none.
                 seed=card.get("seed", 0.5),
                 minimum_size=card.get("minimum_size"),
+                diameter=card.get("diameter"),
                 provenance=card["provenance"],
                 parameters=parameters,
             )

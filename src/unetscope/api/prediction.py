@@ -34,6 +34,7 @@ def predict(
     image: Image | NDArray[Any] | StrPath,
     *,
     threshold: float | None = None,
+    diameter: float | None = None,
     progress: Progress | None = None,
 ) -> Prediction:
     """Segment one image.
@@ -46,6 +47,8 @@ def predict(
         An array is taken as (Y, X) or (Z, Y, X) without channels; use an Image for anything else.
     threshold : float, optional
         Instead of the model's own.
+    diameter : float, optional
+        Of the objects in pixels, for a model that brings them to one size; estimated unless given.
     progress : callable, optional
         Called often, with the part that is done, from 0 to 1; what it raises stops the prediction.
 
@@ -58,7 +61,7 @@ def predict(
     Raises
     ------
     InputError
-        If the image does not fit the model or into memory, or the threshold is no probability or has no
+        If the image does not fit the model or into memory, or threshold or diameter is out of range or has no
         meaning for the model.
     """
     from unetscope.inference import predict_image
@@ -70,7 +73,7 @@ def predict(
         image = read(image)
     elif not isinstance(image, Image):
         image = Image(image, "ZYX"[-image.ndim :])
-    return predict_image(model, image, threshold=threshold, progress=progress)
+    return predict_image(model, image, threshold=threshold, diameter=diameter, progress=progress)
 
 
 def evaluate(

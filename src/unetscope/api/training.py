@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +15,13 @@ from unetscope.api.prediction import evaluate, predict
 from unetscope.errors import explain
 from unetscope.evaluation.report import Report
 from unetscope.io import read, read_mask
+from unetscope.preprocess import true_labels
 from unetscope.recipe import Recipe, change, read_recipe
 from unetscope.recipe.presets import preset
 
 if TYPE_CHECKING:
+    from unetscope.inference import Prediction
+    from unetscope.model import Model
     from unetscope.training.dataset import Example
     from unetscope.training.loop import EpochRecord
     from unetscope.training.run import Run
@@ -114,19 +118,49 @@ class Training:
         history = self.run.history()
         if history:
             save(training_curves(history), self.run.path / "curves.png", overwrite=True)
-        roles = [entry.role for entry in self.run.data]
-        kept = [e for e, role in zip(self._examples, roles, strict=True) if role == "validation"]
+        kept = self._of("validation")
         if not kept or not self.run.model_path.exists():
             return None
         model = load_model(self.run.path, device=str(self.device))
+        predictions = [predict(model, example.image) for example in kept]
+        if self.recipe.target.by_boundary or self.recipe.target.by_distance:
+            predictions = self._separate(model, predictions)
         report = evaluate(
-            [predict(model, example.image).labels for example in kept],
+            [prediction.labels for prediction in predictions],
             [example.mask for example in kept],
             names=[example.name for example in kept],
             target=self.recipe.target,
         )
         self.run.write_metrics({"over": "validation images", **report.to_dict()})
         return report
+
+    def _separate(self, model: Model, predictions: Sequence[Prediction]) -> list[Prediction]:
+        """Settle how maps become objects on the validation images, and keep it in the model."""
+        from unetscope.training.objects import smallest_object, tune_labeling
+
+        masks = {
+            role: [true_labels(example.mask.data, self.recipe.target) for example in self._of(role)]
+            for role in ("training", "validation")
+        }
+        labeling = replace(
+            predictions[0].labeling,
+            minimum_size=self.recipe.prediction.minimum_size or smallest_object(masks["training"]),
+        )
+        fixed = self.recipe.prediction.threshold != "auto"
+        labeling = tune_labeling(predictions, masks["validation"], labeling, keep_threshold=fixed)
+        self.run.save_model(
+            replace(
+                model,
+                threshold=labeling.threshold,
+                seed=labeling.seed,
+                minimum_size=labeling.minimum_size,
+            )
+        )
+        return [prediction.labeled(labeling) for prediction in predictions]
+
+    def _of(self, role: str) -> list[Example]:
+        roles = [entry.role for entry in self.run.data]
+        return [example for example, its in zip(self._examples, roles, strict=True) if its == role]
 
     @contextmanager
     def _telling_failure(self) -> Iterator[None]:

@@ -100,7 +100,7 @@ def fill_holes(objects: NDArray[np.int32]) -> NDArray[np.int32]:
 
 
 def keep_large(objects: NDArray[np.int32], minimum_size: int) -> NDArray[np.int32]:
-    """Remove objects of fewer pixels than `minimum_size`, and number the others 1, 2, …
+    """Remove objects of fewer pixels than `minimum_size`, and number the others from 1 on.
 
     Parameters
     ----------

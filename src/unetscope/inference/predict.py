@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from unetscope.errors import InputError, is_out_of_memory
-from unetscope.inference.labels import Labeling
+from unetscope.inference.labels import Labeling, labels_from
 from unetscope.inference.progress import Progress, part_of
 from unetscope.inference.tiling import predict_logits
 from unetscope.io.image import Image
 from unetscope.model import Model
 from unetscope.network import UNet, activate
 from unetscope.preprocess.frames import join_frames, split_frames
+from unetscope.preprocess.objects import median_diameter
 from unetscope.recipe.recipe import Target
 
 __all__ = ["Prediction", "object_maps", "predict_image", "predict_probabilities"]
+
+# How often an image is looked at to learn how large its objects are, and how close two answers are the same.
+_LOOKS = 3
+_CLOSE = 1.2
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +60,10 @@ class Prediction:
         InputError
             If the threshold is no probability, or has no meaning for several classes.
         """
-        labeling = self.labeling.at(threshold)
+        return self.labeled(self.labeling.at(threshold))
+
+    def labeled(self, labeling: Labeling) -> Prediction:
+        """The same maps, labeled in another way."""
         return replace(self, labels=labeling.apply(self.probabilities, self.cores), labeling=labeling)
 
     def time_points(self) -> list[Prediction]:
@@ -69,7 +77,12 @@ class Prediction:
 
 
 def predict_image(
-    model: Model, image: Image, *, threshold: float | None = None, progress: Progress | None = None
+    model: Model,
+    image: Image,
+    *,
+    threshold: float | None = None,
+    diameter: float | None = None,
+    progress: Progress | None = None,
 ) -> Prediction:
     """Segment one image: a plane, a volume, or a series of them.
 
@@ -81,6 +94,8 @@ def predict_image(
         points are always predicted one by one.
     threshold : float, optional
         Instead of the model's own; without meaning for multi-class.
+    diameter : float, optional
+        Of the objects in pixels, for a model that brings them to one size; estimated unless given.
     progress : callable, optional
         Called with the part that is done, from 0 to 1, in each layer of the network; what it raises stops
         the prediction.
@@ -93,7 +108,7 @@ def predict_image(
     ------
     InputError
         If channels or dimensions of the image are not those of the model, pixels are NaN, memory does not
-        suffice, or the threshold is no probability or has no meaning for the model.
+        suffice, or threshold or diameter is out of range or has no meaning for the model.
     """
     settings = model.recipe
     labeling = Labeling(
@@ -105,8 +120,9 @@ def predict_image(
     )
     if threshold is not None:
         labeling = labeling.at(threshold)
+    _check_diameter(model, diameter)
     try:
-        probabilities, cores = _predict_maps(model, image, progress)
+        probabilities, cores = _predict_maps(model, image, labeling, diameter, progress)
         return Prediction(labeling.apply(probabilities, cores), probabilities, labeling, cores)
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
@@ -176,12 +192,29 @@ def object_maps(
     return maps[0], maps[1] if target.by_distance else None
 
 
-def _predict_maps(model: Model, image: Image, progress: Progress | None) -> tuple[Image, Image | None]:
+def _check_diameter(model: Model, diameter: float | None) -> None:
+    if diameter is None:
+        return
+    if not 0 < diameter < math.inf:
+        raise InputError(f"the diameter is {diameter:g}", expected="pixels, above 0", fix="correct it")
+    if model.recipe.preprocess.diameter is None:
+        raise InputError(
+            f"the model takes images as they are, for which the diameter {diameter:g} has no meaning",
+            expected="no diameter",
+            fix="leave it out",
+        )
+
+
+def _predict_maps(
+    model: Model, image: Image, labeling: Labeling, diameter: float | None, progress: Progress | None
+) -> tuple[Image, Image | None]:
     """Probabilities and cores on the image's own grid; see `Prediction`."""
     dimensions = model.recipe.network.dimensions
-    frames = split_frames(image, dimensions)
+    frames = _Frames(model, split_frames(image, dimensions))
+    if diameter is None and model.diameter is not None:
+        diameter = frames.estimate(labeling, model.diameter)
     maps = join_frames(
-        [_predict_frame(model, f, part_of(progress, i, len(frames))) for i, f in enumerate(frames)],
+        [frames.maps(i, diameter, part_of(progress, i, len(frames))) for i in range(len(frames))],
         image,
         dimensions,
     )
@@ -198,7 +231,53 @@ def _predict_maps(model: Model, image: Image, progress: Progress | None) -> tupl
     return parts[0], parts[1] if len(parts) > 1 else None
 
 
-def _predict_frame(model: Model, frame: Image, progress: Progress | None) -> NDArray[np.float32]:
+class _Frames:
+    """The frames of an image and the maps of each, of which the latest are remembered."""
+
+    def __init__(self, model: Model, frames: Sequence[Image]) -> None:
+        self._model = model
+        self._frames = frames
+        self._latest: dict[int, tuple[float | None, NDArray[np.float32]]] = {}
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def maps(
+        self, index: int, diameter: float | None, progress: Progress | None = None
+    ) -> NDArray[np.float32]:
+        """Maps (K, *grid) of a frame whose objects have this diameter, on its own grid."""
+        kept = self._latest.get(index)
+        if kept is not None and kept[0] == diameter:
+            return kept[1]
+        return _predict_frame(self._model, self._frames[index], diameter, progress)
+
+    def estimate(self, labeling: Labeling, diameter: float) -> float:
+        """The median diameter of the objects in up to three frames, found again at their own size.
+
+        Parameters
+        ----------
+        labeling : Labeling
+        diameter : float
+            Where to begin; the answer where nothing is found.
+        """
+        chosen = sorted({0, len(self) // 2, len(self) - 1})
+        for _ in range(_LOOKS):
+            found = []
+            for index in chosen:
+                maps = self.maps(index, diameter)
+                self._latest[index] = diameter, maps
+                cores = maps[1] if len(maps) > 1 else None
+                found.append(median_diameter(labels_from(maps[:1], labeling, cores)))
+            measured = float(np.median([each for each in found if each] or [diameter]))
+            if abs(math.log(measured / diameter)) < math.log(_CLOSE):
+                break
+            diameter = measured
+        return diameter
+
+
+def _predict_frame(
+    model: Model, frame: Image, diameter: float | None, progress: Progress | None
+) -> NDArray[np.float32]:
     """Probabilities (K, *grid) on the frame's own grid."""
     data = model.preparation.normalized(frame.load())
     if len(data) != len(model.channels):
@@ -207,7 +286,7 @@ def _predict_frame(model: Model, frame: Image, progress: Progress | None) -> NDA
             expected=f"{len(model.channels)} ({', '.join(model.channels)})",
             fix="convert the image to the kind that the model was trained on",
         )
-    transform = model.preparation.transform(frame.grid)
+    transform = model.preparation.transform(frame.grid, diameter=diameter)
     mirror = model.recipe.prediction.mirror
     maps = predict_probabilities(model.network, transform.image(data), mirror=mirror, progress=progress)
     if model.recipe.target.kind != "multiclass":

@@ -25,11 +25,8 @@ def network_for(recipe: Recipe, channels: int, values: Sequence[int]) -> UNet:
         Label of each class, background first.
     """
     target = recipe.target
-    if target.kind == "multiclass":
-        classes = len(values)
-    else:
-        # Background, inside and rim; or objects alone.
-        classes = 3 if target.by_boundary else 1
+    # Told apart by boundaries: background, inside, rim.
+    classes = len(values) if target.kind == "multiclass" else 3 if target.by_boundary else 1
     return UNet(recipe.network, channels, classes + int(target.by_distance), distance=target.by_distance)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["GridTransform", "center_crop", "center_paste", "resize"]
+__all__ = ["GridTransform", "center_crop", "center_paste", "resize", "scaled_grid"]
 
 
 def center_crop(data: NDArray[Any], size: Sequence[int], *, fill: float | None = None) -> NDArray[Any]:
@@ -109,6 +109,11 @@ def resize(data: NDArray[Any], size: Sequence[int], *, labels: bool = False) -> 
         for part in flat
     ]
     return np.stack(parts).reshape(*data.shape[:lead], *size).astype(np.float32, copy=False)
+
+
+def scaled_grid(grid: Sequence[int], factor: float) -> tuple[int, ...]:
+    """The lengths of a grid times a factor, in whole pixels, each at least 1."""
+    return tuple(max(round(length * factor), 1) for length in grid)
 
 
 @dataclass(frozen=True)

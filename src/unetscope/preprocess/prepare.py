@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from unetscope.errors import InputError
 from unetscope.io.image import Image
-from unetscope.preprocess.geometry import GridTransform
+from unetscope.preprocess.geometry import GridTransform, scaled_grid
 from unetscope.preprocess.normalize import Scaling, fit, fit_dataset
 from unetscope.recipe.recipe import Preprocess
 
@@ -52,9 +52,20 @@ class Preparation:
             settings, fit_dataset((_channels(image, settings) for image in images), settings.normalize)
         )
 
-    def transform(self, grid: tuple[int, ...]) -> GridTransform:
-        """The way from the grid of a frame to the network's and back."""
-        return GridTransform.plan(grid, size=self.settings.resize, crop=self.settings.crop)
+    def transform(self, grid: tuple[int, ...], *, diameter: float | None = None) -> GridTransform:
+        """The way from the grid of a frame to the network's and back.
+
+        Parameters
+        ----------
+        grid : tuple of int
+        diameter : float, optional
+            Of the frame's objects, pixels, where the recipe brings all objects to one size; without it they
+            are left as they are.
+        """
+        size: tuple[int, ...] | None = self.settings.resize
+        if self.settings.diameter is not None and diameter:
+            size = scaled_grid(grid, self.settings.diameter / diameter)
+        return GridTransform.plan(grid, size=size, crop=self.settings.crop)
 
     def normalized(self, image: Image) -> NDArray[np.float32]:
         """The image with a channel axis in front, normalized on its own grid.

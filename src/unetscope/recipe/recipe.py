@@ -107,6 +107,11 @@ class Preprocess(_Section):
         None
     )
     """Size in pixels that every image is resized to (linear for images, nearest for masks)."""
+    diameter: Annotated[
+        Positive | None, shown("Objects' diameter", unit="px", none="as it is", example=20.0, step=1)
+    ] = None
+    """Diameter in pixels that objects are brought to: every image is resized until the median of its objects
+    has it. Of new images it is estimated, unless it is given."""
     crop: Annotated[Sizes | None, shown("Crop to", unit="px", none="not cropped", example=(128, 128))] = None
     """Size in pixels of the central part that is kept; smaller images are padded with their edge."""
 
@@ -450,6 +455,11 @@ class Recipe(_Section):
             raise ValueError(f"loss.kind bce is for one class; choose ce or ce+dice for {kind}")
         if not several and self.loss.cross_entropy == "ce":
             raise ValueError(f"loss.kind ce needs target.kind multiclass, not {self.target.kind}; choose bce")
+        if self.preprocess.diameter is not None:
+            if self.target.kind != "instances":
+                raise ValueError("preprocess.diameter needs target.kind instances, whose objects have one")
+            if self.preprocess.resize is not None or self.preprocess.crop is not None:
+                raise ValueError("preprocess.diameter resizes each image: leave out resize and crop")
         for name, sizes in (
             ("preprocess.resize", self.preprocess.resize),
             ("preprocess.crop", self.preprocess.crop),

@@ -19,6 +19,7 @@ from unetscope.network import UNet
 from unetscope.preprocess import (
     IGNORED,
     Preparation,
+    median_diameter,
     object_distances,
     split_frames,
     to_classes,
@@ -59,7 +60,7 @@ class Example:
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """One prepared frame: normalized image, pixel weights and distances if any, and class indices in one array.
+    """One prepared frame: normalized image, weights and distances if any, class indices; in one array.
 
     Attributes
     ----------
@@ -123,12 +124,11 @@ class Batch:
 
     def parts(self, count: int) -> Iterator[Batch]:
         """The same in so many parts, or one per sample if there are fewer."""
-        kept = [None if each is None else each.chunk(count) for each in self._tensors()]
-        for index in range(len(self.images.chunk(count))):
-            yield Batch(*(None if each is None else each[index] for each in kept))
-
-    def _tensors(self) -> tuple[Tensor | None, ...]:
-        return self.images, self.targets, self.weights, self.distances
+        images, targets = self.images.chunk(count), self.targets.chunk(count)
+        none = [None] * len(images)
+        weights = none if self.weights is None else self.weights.chunk(count)
+        distances = none if self.distances is None else self.distances.chunk(count)
+        yield from map(Batch, images, targets, weights, distances)
 
 
 def extra_maps(recipe: Recipe) -> tuple[str, ...]:
@@ -297,18 +297,20 @@ def _sample(
             expected="a mask on the image's grid",
             fix="correct or leave out this pair",
         )
-    transform = preparation.transform(image.grid)
+    objects = _objects(mask, recipe) if _needs_objects(recipe) else np.zeros(mask.grid, np.int32)
+    transform = preparation.transform(image.grid, diameter=median_diameter(objects))
     pixels = transform.image(preparation.normalized(image))
     try:
-        classes = transform.mask(to_classes(mask.data, recipe.target, values), fill=IGNORED)
+        # Gaps and rims are one pixel wide for the network, whatever the size of the image.
+        classes = to_classes(transform.mask(mask.data, fill=0), recipe.target, values)
     except InputError as error:
         raise InputError(f"{name}: {error.found}", expected=error.expected, fix=error.fix) from error
+    classes[transform.mask(np.zeros(mask.grid, np.int16), fill=IGNORED) == IGNORED] = IGNORED
+    objects = transform.mask(objects, fill=0)
     parts = [pixels]
     if recipe.loss.border is not None:
-        objects = transform.mask(_objects(mask, recipe), fill=0)
         parts.append(weight_map(objects, classes, recipe.loss.border)[np.newaxis])
     if recipe.target.by_distance:
-        objects = transform.mask(_objects(mask, recipe), fill=0)
         parts.append(object_distances(objects, mask.spacing)[np.newaxis])
     parts.append(classes[np.newaxis].astype(np.float32))
     labeled = _some(classes != IGNORED) if recipe.target.sparse else np.empty((0, classes.ndim), np.int_)
@@ -333,6 +335,11 @@ def _check_labels(samples: Sequence[Sample], examples: Sequence[Example], recipe
 def _some(where: NDArray[np.bool_]) -> NDArray[np.int_]:
     positions = np.argwhere(where)
     return positions[:: max(1, len(positions) // _CENTERS)]
+
+
+def _needs_objects(recipe: Recipe) -> bool:
+    scaled = recipe.preprocess.diameter is not None
+    return recipe.loss.border is not None or recipe.target.by_distance or scaled
 
 
 def _objects(mask: Image, recipe: Recipe) -> NDArray[Any]:

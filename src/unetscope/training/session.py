@@ -13,7 +13,7 @@ import torch
 from unetscope.io.image import Image
 from unetscope.model import Model
 from unetscope.network import UNet, network_for
-from unetscope.preprocess import Preparation, class_values
+from unetscope.preprocess import Preparation, class_values, median_diameter, true_labels
 from unetscope.recipe import Recipe
 from unetscope.training.dataset import Example, check_channels, prepare_samples
 from unetscope.training.loop import EpochRecord, TrainingState, train_epochs
@@ -95,6 +95,7 @@ def _fit(run: Run, examples: Sequence[Example], device: torch.device) -> Iterato
     training = prepare_samples(chosen, recipe, preparation, values)
     validation = prepare_samples([examples[i] for i in division.validation], recipe, preparation, values)
     check_channels([*training, *validation])
+    diameter = _typical_diameter(chosen, recipe)
     state = TrainingState(recipe, _new_network(recipe, training[0].channels, values, device))
     run.load_checkpoint(state)
     saved = time.monotonic()
@@ -112,6 +113,7 @@ def _fit(run: Run, examples: Sequence[Example], device: torch.device) -> Iterato
                     channels=_channel_names(chosen[0].image, training[0].channels),
                     scaling=preparation.scaling,
                     threshold=record.threshold,
+                    diameter=diameter,
                     provenance=_provenance(run, record, division),
                 )
                 run.save_model(model)
@@ -177,6 +179,14 @@ def _new_network(recipe: Recipe, channels: int, values: Sequence[int], device: t
     if recipe.network.dimensions == 2:
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network.to(device)
+
+
+def _typical_diameter(examples: Sequence[Example], recipe: Recipe) -> float | None:
+    """Median over images of their objects' median diameter, where the recipe brings objects to one size."""
+    if recipe.preprocess.diameter is None:
+        return None
+    found = [median_diameter(np.maximum(true_labels(e.mask.data, recipe.target), 0)) for e in examples]
+    return float(np.median([each for each in found if each]))
 
 
 def _mask_values(examples: Sequence[Example]) -> list[int]:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from unetscope.errors import InputError
-from unetscope.inference import labels_from, predict_image, predict_probabilities
+from unetscope.inference import Labeling, labels_from, predict_image, predict_probabilities
 from unetscope.io.image import Image, Source
 from unetscope.model import Model
 
@@ -197,14 +197,14 @@ def test_small_parts_are_removed_before_numbering(model: Make) -> None:
 
 def test_small_parts_of_a_class_become_background() -> None:
     maps = np.stack([1 - THREE, THREE]) * 0.9
-    labels = labels_from(maps, kind="multiclass", values=(9, 4), threshold=0.5, minimum_size=2)
+    labels = labels_from(maps, Labeling("multiclass", (9, 4), 0.5, minimum_size=2))
     np.testing.assert_array_equal(labels == 4, THREE * (np.arange(20).reshape(4, 5) != 8) > 0)
     assert set(np.unique(labels)) == {4, 9}
 
 
 @pytest.mark.parametrize("size", [0, 1])
 def test_a_minimum_size_of_one_keeps_all(size: int) -> None:
-    labels = labels_from(THREE[None], kind="binary", values=(0, 1), threshold=0.5, minimum_size=size)
+    labels = labels_from(THREE[None], Labeling("binary", (0, 1), 0.5, minimum_size=size))
     np.testing.assert_array_equal(labels, THREE)
 
 
