@@ -36,10 +36,9 @@ def class_logits(network: UNet, logits: Tensor) -> Tensor:
     Parameters
     ----------
     network : UNet
-    logits : (..., K, *grid) Tensor
+    logits : (B, K, *grid) Tensor
     """
-    axis = logits.ndim - network.settings.dimensions - 1
-    return logits.narrow(axis, 0, logits.shape[axis] - int(network.distance))
+    return logits[:, : logits.shape[1] - int(network.distance)]
 
 
 def activate(network: UNet, logits: Tensor) -> Tensor:
@@ -54,6 +53,6 @@ def activate(network: UNet, logits: Tensor) -> Tensor:
     -------
     (K, *grid) Tensor
     """
-    classes = class_logits(network, logits)
+    classes = class_logits(network, logits[None])[0]
     probabilities = torch.sigmoid(classes) if len(classes) == 1 else torch.softmax(classes, dim=0)
     return torch.cat([probabilities, torch.sigmoid(logits[len(classes) :])])

@@ -59,6 +59,8 @@ def test_equally_good_thresholds_give_the_middle() -> None:
 class _Fixed(nn.Module):
     """Answers with the image itself, which the test fills with logits."""
 
+    distance = False
+
     def forward(self, image: Tensor) -> Tensor:
         return image
 
@@ -67,12 +69,11 @@ class _Fixed(nn.Module):
 def judged(monkeypatch: pytest.MonkeyPatch):
     """Validates logits given as images."""
 
-    def probabilities(network: nn.Module, data: np.ndarray) -> np.ndarray:
-        logits = torch.from_numpy(data)
-        return (torch.sigmoid(logits) if len(logits) == 1 else torch.softmax(logits, 0)).numpy()
+    def logits(network: nn.Module, data: np.ndarray) -> Tensor:
+        return torch.from_numpy(data)
 
     def judge(images: list[tuple[np.ndarray, ...]], recipe: Recipe):
-        monkeypatch.setattr(module, "predict_probabilities", probabilities)
+        monkeypatch.setattr(module, "predict_logits", logits)
         samples = [
             Sample("a", np.stack([*parts]).astype(np.float32), len(parts) - 1, NOWHERE, NOWHERE)
             for parts in images
