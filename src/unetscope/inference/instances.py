@@ -82,7 +82,7 @@ def fill_holes(objects: NDArray[np.int32]) -> NDArray[np.int32]:
     from scipy import ndimage
 
     holes, count = ndimage.label(objects == 0)
-    if count < 2:
+    if not count:
         return objects
     around = ndimage.grey_dilation(objects, footprint=ndimage.generate_binary_structure(objects.ndim, 1))
     inside = np.where(objects > 0, objects, np.iinfo(np.int32).max)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from unetscope.errors import InputError
 from unetscope.inference.instances import fill_holes, grow_objects, keep_large, label_objects, remove_small
+from unetscope.inference.linking import link_in_time
 from unetscope.io.image import Image
 
 __all__ = ["Labeling", "labels_from"]
@@ -32,6 +33,8 @@ class Labeling:
         Connected parts with fewer pixels become background.
     seed : float
         For instances with cores: where the core is at or above this, an object begins.
+    link : bool
+        For instances: whether an object of a time series keeps its number.
     """
 
     kind: Kind
@@ -39,6 +42,7 @@ class Labeling:
     threshold: float
     minimum_size: int = 0
     seed: float = 0.5
+    link: bool = False
 
     def at(self, threshold: float) -> Labeling:
         """The same with another threshold.
@@ -62,7 +66,10 @@ class Labeling:
         return replace(self, threshold=threshold)
 
     def apply(self, probabilities: Image, cores: Image | None = None) -> Image:
-        """Labels on the grid of the probabilities; the points of a time series each by itself.
+        """Labels on the grid of the probabilities.
+
+        The points of a time series are labeled each by itself; if they are linked, the same object then gets
+        the same number.
 
         Parameters
         ----------
@@ -77,6 +84,8 @@ class Labeling:
             labels_from(point.channel_first(), self, core) for point, core in zip(points, inner, strict=True)
         ]
         data = np.stack(labels) if "T" in probabilities.axes else labels[0]
+        if self.link and self.kind == "instances" and "T" in probabilities.axes:
+            data = link_in_time(data)
         return probabilities.with_data(data, axes=probabilities.axes.replace("C", ""))
 
 

@@ -117,6 +117,7 @@ def predict_image(
         model.threshold,
         settings.prediction.minimum_size if model.minimum_size is None else model.minimum_size,
         model.seed,
+        settings.prediction.link,
     )
     if threshold is not None:
         labeling = labeling.at(threshold)

@@ -425,6 +425,8 @@ class Prediction(_Section):
     """binary and instances: pixels at or above this are the object. auto: tuned on validation."""
     minimum_size: Annotated[int, Field(ge=0), shown("Smallest part", unit="px")] = 0
     """Connected parts with fewer pixels are removed."""
+    link: Annotated[bool, shown("Same number over time", only={"target.kind": ("instances",)})] = False
+    """instances: whether an object of a time series keeps its number while it overlaps with itself."""
     mirror: Annotated[bool, shown("Average mirrored copies")] = False
     """Average over mirrored copies of the image; slower, often a little better."""
 

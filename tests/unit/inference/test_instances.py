@@ -1,0 +1,86 @@
+"""From foreground and cores to objects."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from scipy import ndimage
+
+from unetscope.inference.instances import fill_holes, grow_objects, keep_large
+from unetscope.preprocess import object_distances
+
+
+def disks(*centers: tuple[float, ...], radius: float, grid: tuple[int, ...]) -> np.ndarray:
+    """Objects numbered in the order of their centers; each pixel belongs to the nearest."""
+    place = np.stack(np.meshgrid(*map(np.arange, grid), indexing="ij"), axis=-1)
+    distances = np.stack([np.linalg.norm(place - center, axis=-1) for center in centers])
+    return np.where(distances.min(0) <= radius, distances.argmin(0) + 1, 0).astype(np.int32)
+
+
+@pytest.mark.parametrize(
+    ("centers", "grid"),
+    [(((12, 10), (12, 25), (30, 18)), (44, 40)), (((10, 10, 9), (10, 10, 22)), (20, 20, 32))],
+)
+def test_touching_objects_are_told_apart(centers: tuple[tuple[int, ...], ...], grid: tuple[int, ...]) -> None:
+    truth = disks(*centers, radius=8, grid=grid)
+    assert ndimage.label(truth > 0)[1] < len(centers)
+    found = grow_objects(truth > 0, object_distances(truth), seed=0.6)
+    assert found.dtype == np.int32
+    assert found.max() == len(centers)
+    assert ((found > 0) == (truth > 0)).all()
+    # Same objects, whatever their numbers.
+    same = [(found == found[center]) & (truth == truth[center]) for center in centers]
+    assert sum(part.sum() for part in same) >= 0.98 * (truth > 0).sum()
+
+
+def test_a_part_without_a_core_is_an_object() -> None:
+    truth = disks((8, 8), (8, 30), radius=5, grid=(18, 40))
+    cores = object_distances(truth)
+    cores[:, 20:] *= 0.3
+    found = grow_objects(truth > 0, cores, seed=0.6)
+    assert found.max() == 2
+
+
+def test_nothing_to_grow() -> None:
+    nothing = np.zeros((4, 4))
+    assert grow_objects(nothing > 0, nothing.astype(np.float32), seed=0.5).max() == 0
+    # Cores outside of the foreground are none.
+    assert grow_objects(nothing > 0, np.ones((4, 4), np.float32), seed=0.5).max() == 0
+
+
+def test_holes_are_filled_by_the_object_around_them() -> None:
+    objects = np.array(
+        [
+            [1, 1, 1, 2, 2, 2, 0],
+            [1, 0, 1, 2, 0, 2, 0],
+            [1, 1, 1, 2, 2, 2, 0],
+            [3, 3, 3, 2, 3, 3, 3],
+            [3, 0, 3, 0, 3, 0, 3],
+            [3, 0, 3, 3, 3, 3, 3],
+        ],
+        np.int32,
+    )
+    filled = objects.copy()
+    filled[1, 1], filled[1, 4], filled[4, 5] = 1, 2, 3
+    # Between two objects, and open to the border, holes stay.
+    np.testing.assert_array_equal(fill_holes(objects), filled)
+    assert filled[4, 3] == 0
+    assert filled[4, 1] == 0
+
+
+@given(hnp.arrays(np.int32, (6, 7), elements=st.integers(0, 2)))
+def test_filling_agrees_with_scipy_where_one_object_is_alone(objects: np.ndarray) -> None:
+    alone = (objects == 1).astype(np.int32)
+    np.testing.assert_array_equal(fill_holes(alone) > 0, ndimage.binary_fill_holes(alone))
+    filled = fill_holes(objects)
+    np.testing.assert_array_equal(filled[objects > 0], objects[objects > 0])
+
+
+def test_small_objects_are_removed_and_the_others_counted_anew() -> None:
+    objects = np.array([[1, 2, 2, 3, 3, 3, 5, 5, 5]], np.int32)
+    np.testing.assert_array_equal(keep_large(objects, 3), [[0, 0, 0, 1, 1, 1, 2, 2, 2]])
+    np.testing.assert_array_equal(keep_large(objects, 0), [[1, 2, 2, 3, 3, 3, 4, 4, 4]])
+    assert keep_large(np.zeros((2, 2), np.int32), 5).max() == 0
