@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from unetscope.errors import InputError
-from unetscope.inference import Labeling, labels_from, predict_image, predict_probabilities
+from unetscope.inference import Labeling, labels_from, object_maps, predict_image, predict_probabilities
 from unetscope.io.image import Image, Source
 from unetscope.model import Model
+from unetscope.network import UNet
 
 Make = Callable[..., Model]
 
@@ -303,3 +305,56 @@ def test_other_errors_are_not_blamed_on_memory(model: Make) -> None:
 
     with pytest.raises(RuntimeError, match="a mistake"):
         predict_image(model(), Image(_squares((8, 8)), "YX"), progress=fail)
+
+
+DISKS = np.zeros((48, 64), np.float32)
+for _center in ((14, 14), (14, 46), (34, 20), (32, 50)):
+    DISKS[np.hypot(*np.ogrid[-_center[0] : 48 - _center[0], -_center[1] : 64 - _center[1]]) <= 8] = 1
+
+
+@pytest.mark.parametrize("separate", ["boundary", "distance"])
+def test_cores_and_probabilities_lie_on_the_grid_of_the_image(model: Make, separate: str) -> None:
+    settings = ("target.kind=instances", f"target.separate={separate}")
+    made = model(*settings, *(("loss.kind=ce",) if separate == "boundary" else ()))
+    count = 3 if separate == "boundary" else 2
+    network = UNet(made.recipe.network, 1, count, distance=separate == "distance").eval()
+    made = replace(made, network=network)
+    image = Image(np.random.default_rng(0).random((2, 20, 30)).astype(np.float32), "TYX", units="mm")
+    prediction = predict_image(made, image)
+    assert prediction.cores is not None
+    for part in (prediction.probabilities, prediction.cores, prediction.labels):
+        assert (part.axes, part.data.shape, part.units) == ("TYX", (2, 20, 30), "mm")
+    maps = predict_probabilities(network, image.data[0][np.newaxis])
+    objects, cores = object_maps(maps, made.recipe.target)
+    np.testing.assert_allclose(prediction.probabilities.data[0], objects, rtol=1e-6)
+    np.testing.assert_allclose(prediction.cores.data[0], cores, rtol=1e-6)
+    assert [point.cores.axes for point in prediction.time_points() if point.cores] == ["YX", "YX"]
+
+
+def test_the_diameter_is_estimated_from_the_image_itself(model: Make) -> None:
+    made = replace(model("target.kind=instances", "preprocess.diameter=8"), diameter=8.0)
+    seen = []
+    network = made.network
+    network.register_forward_pre_hook(lambda _, inputs: seen.append(tuple(inputs[0].shape[2:])))
+    labels = predict_image(made, Image(DISKS, "YX")).labels.data
+    assert labels.max() == 4
+    # First as if objects were 8 pixels wide, then as they are: 16 or 17. The second look is the last.
+    assert seen == [(48, 64), (24, 32)]
+    seen.clear()
+    predict_image(made, Image(DISKS, "YX"), diameter=32)
+    assert seen == [(12, 16)]
+    seen.clear()
+    predict_image(made, Image(np.zeros_like(DISKS), "YX"))
+    assert seen == [(48, 64)]
+
+
+def test_a_diameter_without_meaning(model: Make) -> None:
+    image = Image(DISKS, "YX")
+    with pytest.raises(
+        InputError, match=r"takes images as they are, for which the diameter 5 has no meaning"
+    ):
+        predict_image(model(), image, diameter=5)
+    made = model("target.kind=instances", "preprocess.diameter=8")
+    for diameter in (0, -1, float("nan"), float("inf")):
+        with pytest.raises(InputError, match=r"the diameter is .*; expected pixels, above 0"):
+            predict_image(made, image, diameter=diameter)

@@ -114,6 +114,20 @@ def test_binary_masks(mask, target, expected):
     assert classes.dtype == np.int16
 
 
+@pytest.mark.parametrize(
+    ("separate", "expected"),
+    [
+        ("gap", [[1, 0, 1, 1, 1, IGNORED, 0]] * 3),
+        ("boundary", [[1, 2, 2, 1, 2, IGNORED, 0]] * 3),
+        ("distance", [[1, 1, 1, 1, 1, IGNORED, 0]] * 3),
+    ],
+)
+def test_objects_told_apart(separate, expected):
+    mask = np.array([[3, 3, 5, 5, 5, 9, 0]] * 3, np.uint16)
+    target = Target(kind="instances", separate=separate, ignore=9)
+    assert to_classes(mask, target, (0, 1)).tolist() == expected
+
+
 def test_multiclass_masks():
     mask = np.array([[0, 85], [170, 255]], np.uint8)
     target = Target(kind="multiclass", ignore=255)

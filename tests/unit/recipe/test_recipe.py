@@ -112,6 +112,24 @@ def test_a_recipe_becomes_plain_values():
             "wrong combination in the recipe: "
             "loss.kind ce needs target.kind multiclass, not instances; choose bce.",
         ),
+        (
+            {"target": {"kind": "instances", "separate": "boundary"}},
+            "wrong combination in the recipe: loss.kind bce is for one class; "
+            "choose ce or ce+dice for target.separate boundary.",
+        ),
+        (
+            {"preprocess": {"diameter": 20}},
+            "wrong combination in the recipe: "
+            "preprocess.diameter needs target.kind instances, whose objects have one.",
+        ),
+        *(
+            (
+                {"preprocess": {"diameter": 20, name: [8, 8]}, "target": {"kind": "instances"}},
+                "wrong combination in the recipe: "
+                "preprocess.diameter resizes each image: leave out resize and crop.",
+            )
+            for name in ("resize", "crop")
+        ),
         *(
             (
                 {section: {name: [8, 8]}, "network": {"dimensions": 3}},

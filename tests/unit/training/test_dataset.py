@@ -12,7 +12,7 @@ import torch
 from unetscope.errors import InputError
 from unetscope.io.image import Image
 from unetscope.network import UNet
-from unetscope.preprocess import IGNORED, Preparation
+from unetscope.preprocess import IGNORED, Preparation, object_distances
 from unetscope.recipe import Recipe
 from unetscope.training.dataset import Batch, Batches, Example, Sample, prepare_samples
 from unetscope.training.weights import border_term
@@ -269,3 +269,61 @@ def test_mixed_channels_are_refused(recipe: MakeRecipe) -> None:
     ]
     with pytest.raises(InputError, match=r"the images have \[1, 3\] channels.*preprocess\.color=gray"):
         prepare_samples(pair, recipe(), Preparation(recipe().preprocess), (0, 1))
+
+
+TOUCHING = np.zeros((20, 24), np.uint16)
+TOUCHING[5:15, 2:12], TOUCHING[5:15, 12:22] = 7, 9
+
+
+def test_distances_lie_between_image_and_classes(recipe: MakeRecipe) -> None:
+    made = recipe("target.kind=instances", "target.separate=distance", "loss.border={balance: false}")
+    sample = _prepare(made, TOUCHING)
+    assert sample.array.shape == (4, 20, 24)
+    np.testing.assert_allclose(sample.array[1], 1 + border_term(TOUCHING, w0=10, sigma=5))
+    np.testing.assert_array_equal(sample.array[2], object_distances(TOUCHING))
+    np.testing.assert_array_equal(sample.target, TOUCHING > 0)
+    batch = next(_batches([sample], made).epoch(1))
+    assert batch.weights is not None
+    assert batch.distances is not None
+    np.testing.assert_array_equal(batch.distances[0], sample.array[2])
+    np.testing.assert_array_equal(batch.weights[0], sample.array[1])
+    plain = next(_batches([_prepare(recipe(), TOUCHING)], recipe()).epoch(1))
+    assert (plain.weights, plain.distances) == (None, None)
+
+
+def test_a_batch_in_parts_is_the_batch(recipe: MakeRecipe) -> None:
+    made = recipe("target.kind=instances", "target.separate=distance", "training.batch_size=3")
+    batch = next(_batches([_prepare(made, TOUCHING)] * 3, made).epoch(1))
+    parts = list(batch.parts(2))
+    assert [len(part.images) for part in parts] == [2, 1]
+    assert all(part.weights is None for part in parts)
+    for name in ("images", "targets", "distances"):
+        assert torch.equal(torch.cat([getattr(part, name) for part in parts]), getattr(batch, name))
+
+
+@pytest.mark.parametrize("separate", ["gap", "boundary", "distance"])
+def test_objects_are_brought_to_one_size(recipe: MakeRecipe, separate: str) -> None:
+    loss = "ce" if separate == "boundary" else "bce"
+    made = recipe(
+        "target.kind=instances",
+        f"target.separate={separate}",
+        f"loss.kind={loss}",
+        f"preprocess.diameter={20 / np.sqrt(np.pi) * 2}",
+    )
+    # Squares of 10 pixels become squares of 20, whatever the size of the image.
+    sample = _prepare(made, TOUCHING)
+    assert sample.grid == (40, 48)
+    assert (sample.target > 0).sum() == 2 * 20 * 20 - (20 if separate == "gap" else 0)
+    if separate == "boundary":
+        # A rim is one pixel wide for the network.
+        assert (sample.target == 2).sum() == 2 * (20 * 20 - 18 * 18)
+
+
+def test_an_image_without_objects_keeps_its_size(recipe: MakeRecipe) -> None:
+    made = recipe("target.kind=instances", "preprocess.diameter=30")
+    examples = [
+        Example("cell.png", "a", Image(mask.astype(np.float32), "YX"), Image(mask, "YX"))
+        for mask in (TOUCHING, np.zeros_like(TOUCHING))
+    ]
+    grids = [s.grid for s in prepare_samples(examples, made, Preparation(made.preprocess), (0, 1))]
+    assert grids == [(53, 64), (20, 24)]

@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from unetscope.preprocess import IGNORED
 from unetscope.recipe.recipe import Loss
-from unetscope.training.losses import dice_loss, pixel_loss, segmentation_loss
+from unetscope.training.losses import dice_loss, distance_loss, pixel_loss, segmentation_loss
 
 EPS = 1e-5
 
@@ -180,6 +181,18 @@ def test_half_precision_logits_are_summed_in_single_precision() -> None:
     target = torch.ones(1, 512, 512, dtype=torch.long)
     _close(dice_loss(logits.float(), target, Loss()), 1 - 1 / 1.5)
     _close(segmentation_loss(logits, target, Loss(kind="dice")), 1 - 1 / 1.5)
+
+
+def test_distances_add_their_mean_error_over_labeled_pixels() -> None:
+    inside = torch.tensor([[[0.0, 1.0], [0.5, 0.0]], [[0.25, 0.0], [0.0, 1.0]]])
+    target = TARGET.clone()
+    target[0, 0, 0] = IGNORED
+    maps = torch.cat([BINARY, torch.zeros_like(BINARY)], dim=1)
+    both = segmentation_loss(maps, target, Loss(), distances=inside)
+    # The sigmoid of 0 is 0.5; the first pixel does not count.
+    error = (0.5 + 0 + 0.5 + 0.25 + 0.5 + 0.5 + 0.5) / 7
+    assert float(both - segmentation_loss(BINARY, target, Loss())) == pytest.approx(error, abs=1e-6)
+    assert distance_loss(maps[:, 1], inside, torch.full_like(target, IGNORED)) == 0
 
 
 def test_volumes() -> None:
