@@ -12,16 +12,40 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from unetscope.errors import ModelError, UNetScopeError
+from unetscope.model_about import About
 from unetscope.preprocess import Scaling
 from unetscope.recipe import Recipe, from_dict
 
-__all__ = ["FORMAT", "FORMAT_VERSION", "ModelCard", "foreign_model", "unfitting_model"]
+__all__ = ["FORMAT", "FORMAT_VERSION", "ModelCard", "Start", "foreign_model", "unfitting_model"]
 
 FORMAT = "unetscope-model"
 FORMAT_VERSION = 1
 
 # What batch normalization keeps besides its weights.
 _STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
+
+
+@dataclass(frozen=True)
+class Start:
+    """The model whose weights a training began with.
+
+    Attributes
+    ----------
+    name : str
+        Of a model that comes with the package, of a run folder, or of a file.
+    sha256 : str
+        Of the file, as hex digits.
+    seen : int
+        How many of the images that validate or test have taught it, as far as that is known: scores on them
+        flatter.
+    """
+
+    name: str
+    sha256: str
+    seen: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.name} (sha256 {self.sha256[:12]}…)"
 
 
 @dataclass(frozen=True)
@@ -49,6 +73,33 @@ class ModelCard:
     diameter: float | None
     provenance: Mapping[str, Any]
     parameters: int
+
+    @property
+    def about(self) -> About | None:
+        """Its story, where somebody has written one for those who get the file.
+
+        Raises
+        ------
+        ModelError
+            If it cannot be understood.
+        """
+        story = self.provenance.get("about")
+        return None if story is None else About.from_dict(story, source=self.path.name)
+
+    @property
+    def start(self) -> Start | None:
+        """The model whose weights its training began with; None if it began with new ones.
+
+        Raises
+        ------
+        ModelError
+            If that cannot be understood.
+        """
+        found = self.provenance.get("start")
+        try:
+            return None if found is None else Start(**found)
+        except TypeError as error:
+            raise unfitting_model(self.path, error) from None
 
     @classmethod
     def read(cls, path: Path) -> ModelCard:

@@ -26,6 +26,12 @@ def _own_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.get_settings(tmp_path / "napari" / "settings.yaml")
 
 
+@pytest.fixture(autouse=True)
+def _no_models_come_along(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the choosers offer is what a test has put there; see the fixture `shipped`."""
+    monkeypatch.setattr("unetscope.api.models.SHIPPED", tmp_path / "no models")
+
+
 @pytest.fixture
 def viewer_model() -> Any:
     """A viewer without a window, for the logic of widgets."""

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 from napari.utils.notifications import notification_manager
 from qtpy.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
@@ -581,6 +582,100 @@ def test_a_better_model_in_the_same_file_is_used(
     os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns + 10**9))
     (labels,) = run()
     np.testing.assert_array_equal(labels.data, pixels("YX") >= 0.2)
+
+
+def test_models_that_come_along_are_offered_first(
+    shipped: Path, model: Callable[..., Path], widget: PredictWidget, viewer_model: Any, qtbot: Any
+) -> None:
+    widget.chooser.chosen.emit(model())
+    models = widget.chooser.models
+    assert models.itemText(0) == "spots (comes along)"
+    assert models.currentIndex() == 1
+    assert "Bright disks on a dark ground" in models.itemData(0, Qt.ItemDataRole.ToolTipRole)
+    models.activated.emit(0)
+    assert widget.session.model == shipped / "spots.safetensors"
+    assert models.count() == 2
+    about = widget.chooser.about.text()
+    for words in ("Bright spots", "on 4 held-out images", "Data: CC0", "It finds nothing dark."):
+        assert words in about
+    assert "It was never shown a cell." in widget.chooser.about.toolTip()
+    # By its name, for the program may be somewhere else the next time.
+    assert settings.recall("predict")["models"][0] == "spots"
+    later = PredictWidget(type(viewer_model)())
+    qtbot.addWidget(later)
+    assert later.session.model == shipped / "spots.safetensors"
+
+
+def test_a_model_that_comes_along_damaged_does_no_harm(shipped: Path, qtbot: Any, viewer_model: Any) -> None:
+    (shipped / "spots.safetensors").write_bytes(b"half")
+    widget = PredictWidget(viewer_model)
+    qtbot.addWidget(widget)
+    assert "damaged" in widget.chooser.models.itemData(0, Qt.ItemDataRole.ToolTipRole)
+    widget.chooser.models.activated.emit(0)
+    assert widget.chooser.card is None
+    assert "damaged" in widget.chooser.about.text()
+
+
+def test_the_diameter_is_estimated_or_given(
+    shipped: Path, four_disks: Path, widget: PredictWidget, run: Callable[..., list[Any]]
+) -> None:
+    assert widget.diameter.isHidden()
+    widget.session.model = shipped / "spots.safetensors"
+    assert not widget.diameter.isHidden()
+    image = api.read(four_disks)
+    widget.viewer.add_image(image.data, name="disks")
+    (labels,) = run()
+    assert labels.data.max() == 4
+    expected = api.predict("spots", image).diameter
+    assert widget.diameter.found.text() == f"found {expected:.3g} px"
+    assert labels.metadata[KEY]["diameter"] == expected
+
+    widget.diameter.edit.setText("12,5 px")
+    (labels,) = run()
+    assert labels.metadata[KEY]["diameter"] == 12.5
+    assert widget.diameter.found.text() == ""
+
+
+@pytest.mark.parametrize("text", ["large", "0", "-3", "nan", "inf"])
+def test_a_diameter_that_is_none_is_refused(text: str, shipped: Path, widget: PredictWidget) -> None:
+    widget.session.model = shipped / "spots.safetensors"
+    widget.viewer.add_image(pixels("YX"))
+    widget.diameter.edit.setText(text)
+    widget.segment()
+    assert widget.job is None
+    assert "expected pixels, above 0" in widget.status.text()
+
+
+def test_a_diameter_is_not_asked_of_models_of_any_size(
+    shipped: Path, model: Callable[..., Path], widget: PredictWidget, run: Callable[..., list[Any]]
+) -> None:
+    widget.session.model = shipped / "spots.safetensors"
+    widget.diameter.edit.setText("12")
+    widget.session.model = model()
+    assert widget.diameter.isHidden()
+    widget.viewer.add_image(pixels("YX"))
+    (labels,) = run()
+    assert "diameter" not in labels.metadata[KEY]
+
+
+def test_the_diameters_of_a_folder(
+    shipped: Path, four_disks: Path, widget: PredictWidget, qtbot: Any, tmp_path: Path
+) -> None:
+    widget.session.model = shipped / "spots.safetensors"
+    (tmp_path / "images").mkdir()
+    image = api.read(four_disks).data
+    for name, data in (("a", image), ("b", image.repeat(2, axis=0).repeat(2, axis=1))):
+        tifffile.imwrite(tmp_path / "images" / f"{name}.tif", data)
+    widget.what.setCurrentIndex(1)
+    widget.what.activated.emit(1)
+    widget.folder.source.setText(str(tmp_path / "images"))
+    widget.folder.out.setText(str(tmp_path / "out"))
+    widget.segment()
+    wait(qtbot, widget)
+    assert widget.status.text() == f"2 results: {tmp_path / 'out'}"
+    low, high = [e["diameter"] for e in json.loads((tmp_path / "out" / "predictions.json").read_text())]
+    assert widget.diameter.found.text() == f"found {low:.3g} to {high:.3g} px"
+    assert high > 1.8 * low
 
 
 def test_a_model_can_be_dropped(model: Callable[..., Path], widget: PredictWidget) -> None:

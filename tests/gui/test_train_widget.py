@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shlex
 import shutil
@@ -11,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from qtpy.QtCore import QObject, Signal
+from qtpy.QtCore import QObject, Qt, Signal
 
 from unetscope._napari import settings
 from unetscope._napari.dataset.dataset import STROKES, Dataset
@@ -22,10 +23,12 @@ from unetscope._napari.train.widget import TrainWidget
 from unetscope.errors import TrainingError
 from unetscope.io import Image, find_pairs
 from unetscope.io.image import Source
+from unetscope.model_card import Start
 from unetscope.recipe import Recipe, change, from_yaml, to_yaml
 from unetscope.recipe.presets import preset
 from unetscope.samples import sample_folder
 from unetscope.training.folder import Preview
+from unetscope.training.run import Run
 
 
 class FakeProcess(QObject):
@@ -44,11 +47,20 @@ class FakeProcess(QObject):
         self.run: Path | None = None
         self.refuses = False
 
-    def start(self, table: Path, run: Path, recipe: Recipe, *, previews: bool = True) -> None:
+    def start(
+        self,
+        table: Path,
+        run: Path,
+        recipe: Recipe,
+        *,
+        start: Path | None = None,
+        previews: bool = True,
+    ) -> None:
         if self.refuses:
             raise TrainingError("no process can be started")
         self.calls.append("start")
         self.table, self.run, self.recipe, self.previews = table, run, recipe, previews
+        self.start_model = start
         self.running = True
 
     def resume(self, run: Path, *, previews: bool = True) -> None:
@@ -415,6 +427,88 @@ def test_the_command_line_is_that_of_the_run(begun: TrainWidget) -> None:
     run = begun.process.run
     assert words[:3] == ["unetscope", "train", str(begun.process.table)]
     assert words[3:] == ["--recipe", str(run / "recipe.yaml"), "--out", f"{run}-again"]
+
+
+def test_a_new_network_is_offered_first_and_a_file_last(widget: TrainWidget) -> None:
+    models = widget.start_from.models
+    assert [models.itemText(i) for i in range(models.count())] == ["new network", "a model file…"]
+    assert models.currentText() == "new network"
+    assert widget.session.start is None
+
+
+def test_training_begins_with_a_model_that_comes_along(
+    shipped: Path, make: Callable[..., TrainWidget], folder: Path, qtbot: Any
+) -> None:
+    widget = make()
+    widget.session.dataset = Dataset.of_pairing(find_pairs(folder))
+    models = widget.start_from.models
+    assert [models.itemText(i) for i in range(models.count())] == ["new network", "spots", "a model file…"]
+    assert "Bright disks" in models.itemData(1, Qt.ItemDataRole.ToolTipRole)
+    models.setCurrentIndex(1)
+    models.activated.emit(1)
+    assert widget.session.start == shipped / "spots.safetensors"
+    # What the api refuses, the widget says: these masks number nothing.
+    widget.start()
+    qtbot.waitUntil(lambda: not widget.busy, timeout=20_000)
+    assert "expected a value for each object" in widget.status.text()
+    assert widget.process.calls == []
+
+    widget.recipe.begin_with("left-ventricle")
+    widget.start()
+    qtbot.waitUntil(lambda: widget.process.running, timeout=20_000)
+    assert widget.process.start_model == shipped / "spots.safetensors"
+    qtbot.waitUntil(lambda: widget._job is None, timeout=10_000)
+    words = shlex.split(widget._command.text())
+    assert words[words.index("--from") + 1] == "spots"
+    assert not models.isEnabled()
+
+
+def test_what_is_planned_suits_the_model_that_it_begins_with(
+    shipped: Path, make: Callable[..., TrainWidget], tmp_path: Path, qtbot: Any
+) -> None:
+    widget = make()
+    widget.session.dataset = Dataset.of_pairing(find_pairs(sample_folder("cells")))
+    widget.start_from.begin_with(shipped / "spots.safetensors")
+    widget.recipe.plan_button.click()
+    qtbot.waitUntil(lambda: widget.session.plan is not None, timeout=30_000)
+    assert widget.session.recipe.preprocess.diameter == 8
+    assert widget.session.recipe.network.width == 1
+    assert "begins with the weights of a model" in widget.recipe._about.text()
+    qtbot.waitUntil(lambda: not widget.busy, timeout=10_000)
+    # Another start, another plan.
+    widget.start_from.begin_with(None)
+    assert widget.session.plan is None
+    assert widget.session.recipe.preprocess.diameter is None
+
+
+def test_a_model_file_to_begin_with(
+    shipped: Path, widget: TrainWidget, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    part = widget.start_from
+    answers = iter(["", str(tmp_path / "gone.safetensors"), str(tmp_path / "mine.safetensors")])
+    shutil.copy(shipped / "spots.safetensors", tmp_path / "mine.safetensors")
+    monkeypatch.setattr(
+        "unetscope._napari.train.start.QFileDialog.getOpenFileName", lambda *_: (next(answers), "")
+    )
+    for said, chosen in (("", None), ("no such file", None), ("", tmp_path / "mine.safetensors")):
+        part.models.activated.emit(part.models.count() - 1)
+        assert said in widget.status.text()
+        assert widget.session.start == chosen
+        assert part.models.currentData() == chosen
+    assert part.models.currentText() == "mine.safetensors"
+
+
+def test_the_command_of_an_earlier_run_begins_with_its_own_copy(
+    shipped: Path, make: Callable[..., TrainWidget], tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    content = (shipped / "spots.safetensors").read_bytes()
+    start = Start("spots", hashlib.sha256(content).hexdigest())
+    Run.create(run, preset("left-ventricle"), [], start=(start, content))
+    widget = make()
+    widget.watch(run)
+    words = shlex.split(widget._command.text())
+    assert words[words.index("--from") + 1] == str(run / "start.safetensors")
 
 
 def test_names_and_places_of_runs(tmp_path: Path, folder: Path) -> None:

@@ -15,7 +15,7 @@ import PIL.Image
 import pytest
 
 from unetscope._napari.train.process import TrainingProcess
-from unetscope.api import load_model
+from unetscope.api import load_model, read_card, train
 from unetscope.errors import ModelError, TrainingError
 from unetscope.io import find_pairs
 from unetscope.io.write import write_text
@@ -92,6 +92,23 @@ def test_a_training_is_watched_to_its_end(
     assert shown.labels.source.path.name == shown.name
     assert "epoch    3" in (run / "log.txt").read_text(encoding="utf-8")
     assert load_model(run, device="cpu").recipe == _recipe("training.epochs=3")
+
+
+def test_a_training_begins_with_a_model(
+    qtbot: Any, process: SimpleNamespace, table: Path, tmp_path: Path
+) -> None:
+    first, run = (
+        train(table, tmp_path / "first", recipe=_recipe("training.epochs=1"), device="cpu"),
+        tmp_path / "run",
+    )
+    with qtbot.waitSignal(process.training.ended, timeout=PATIENCE):
+        recipe = _recipe("training.epochs=1")
+        process.training.start(table, run, recipe, start=first.model_path, device="cpu", previews=False)
+    assert process.failures == []
+    start = RunFolder.open(run).start
+    assert start is not None
+    assert start.name == "first"
+    assert read_card(run).start == start
 
 
 def test_pause_go_on_stop_and_resume(

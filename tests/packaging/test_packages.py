@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -65,10 +66,12 @@ def test_the_wheel_holds_the_package_and_all_sample_data(wheel: Path) -> None:
         for path in (ROOT / "sample_data").rglob("*")
         if path.is_file() and path.suffix not in {".py", ".pyc"}
     }
+    models = {f"unetscope/models/{path.name}" for path in (ROOT / "src/unetscope/models").iterdir()}
+    assert "unetscope/models/README.md" in models
     modules -= {name for name in modules if "/sample_data/" in name}
     assert len(data) > 100
     packed = {name for name in names if name.startswith("unetscope/")}
-    assert packed == modules | data | {"unetscope/py.typed", "unetscope/napari.yaml"}
+    assert packed == modules | data | models | {"unetscope/py.typed", "unetscope/napari.yaml"}
     assert all(name.startswith(f"unetscope-{unetscope.__version__}.dist-info/") for name in names - packed)
 
 
@@ -119,6 +122,8 @@ def test_the_installed_program_runs(installed: Path, tmp_path: Path) -> None:
     program = installed / ("unetscope.exe" if os.name == "nt" else "unetscope")
     assert run(program, "--version", cwd=tmp_path).strip() == unetscope.__version__
     assert "left-ventricle" in run(program, "presets", cwd=tmp_path)
+    shipped = {path.stem for path in (ROOT / "src/unetscope/models").glob("*.safetensors")}
+    assert {each["name"] for each in json.loads(run(program, "models", "--json", cwd=tmp_path))} == shipped
 
 
 def test_the_installed_plugin_is_found_with_all_that_it_names(installed: Path, tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ def model() -> Model:
         ("gray",),
         Scaling((3.5,), (0.1,), clip=True),
         0.35,
-        {"torch": "2", "scores": {"validation dice": 0.9, "validation loss": None}},
+        provenance={"torch": "2", "scores": {"validation dice": 0.9, "validation loss": None}},
     )
 
 

@@ -42,6 +42,8 @@ class Session:
         Where the recipe begins: ``"auto"``, the name of a preset, or the path of a YAML file.
     changes : mapping of str to value
         What the user set beyond that, by dotted name: ``{"training.minutes": 3.0}``.
+    start : Path or None
+        The model whose weights the next training begins with; None for a new network.
     plan : Plan or None
         The plan for the dataset, once there is one; the recipe of ``"auto"`` begins with it.
     recipe : Recipe
@@ -54,6 +56,7 @@ class Session:
 
     dataset_changed = Signal(object)
     recipe_changed = Signal(object)
+    start_changed = Signal(object)
     run_changed = Signal(object)
     model_changed = Signal(object)
 
@@ -64,6 +67,7 @@ class Session:
         self._basis = "auto"
         self._changes: dict[str, Any] = {}
         self._plan: Plan | None = None
+        self._start: Path | None = None
         self._base = _UNPLANNED
         self._recipe = self._base
         self._run: Path | None = None
@@ -82,15 +86,19 @@ class Session:
 
     @dataset.setter
     def dataset(self, dataset: Dataset | None) -> None:
-        # What was planned for other images says nothing about these.
-        try:
-            self.plan = None
-        except RecipeError:
-            # Nor do changes that went with that plan only.
-            self._changes = self._about_masks()
-            self.plan = None
+        self._forget_plan()
         self._dataset = dataset
         self.dataset_changed.emit(dataset)
+
+    @property
+    def start(self) -> Path | None:
+        return self._start
+
+    @start.setter
+    def start(self, start: Path | None) -> None:
+        self._forget_plan()
+        self._start = start
+        self.start_changed.emit(start)
 
     @property
     def basis(self) -> str:
@@ -182,6 +190,15 @@ class Session:
     def model(self, model: Path | None) -> None:
         self._model = model
         self.model_changed.emit(model)
+
+    def _forget_plan(self) -> None:
+        """What was planned for other images, or another network, says nothing about these."""
+        try:
+            self.plan = None
+        except RecipeError:
+            # Nor do changes that went with that plan only.
+            self._changes = self._about_masks()
+            self.plan = None
 
     def _about_masks(self) -> dict[str, Any]:
         return {name: value for name, value in self._changes.items() if name in _ABOUT_MASKS}

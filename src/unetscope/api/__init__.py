@@ -5,10 +5,19 @@ are called.
 """
 
 from unetscope.api.checks import Check, Look, check_examples, look_at
-from unetscope.api.data import Data, fingerprint, left_out, load_examples, plan, plan_examples
+from unetscope.api.data import (
+    Data,
+    before_planning,
+    fingerprint,
+    left_out,
+    load_examples,
+    plan,
+    plan_examples,
+)
 from unetscope.api.images import Histogram, Preview, histogram, normalize, prepare, preview
-from unetscope.api.models import load_model, read_card
+from unetscope.api.models import find_model, load_model, model_name, publish_model, read_card, shipped_models
 from unetscope.api.prediction import evaluate, outcome_colors, outcomes, predict, time_points
+from unetscope.api.start import StartModel
 from unetscope.api.training import Training, find_recipe, prepare_resume, prepare_training, resume, train
 from unetscope.io import find_pairs, read, read_mask
 
@@ -18,9 +27,12 @@ __all__ = [
     "Histogram",
     "Look",
     "Preview",
+    "StartModel",
     "Training",
+    "before_planning",
     "check_examples",
     "evaluate",
+    "find_model",
     "find_pairs",
     "find_recipe",
     "fingerprint",
@@ -29,6 +41,7 @@ __all__ = [
     "load_examples",
     "load_model",
     "look_at",
+    "model_name",
     "normalize",
     "outcome_colors",
     "outcomes",
@@ -39,10 +52,12 @@ __all__ = [
     "prepare_resume",
     "prepare_training",
     "preview",
+    "publish_model",
     "read",
     "read_card",
     "read_mask",
     "resume",
+    "shipped_models",
     "time_points",
     "train",
 ]

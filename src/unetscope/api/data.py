@@ -18,7 +18,20 @@ from unetscope.training.split import roles_of_groups
 if TYPE_CHECKING:
     from unetscope.training.dataset import Example
 
-__all__ = ["Data", "Settings", "StrPath", "fingerprint", "left_out", "load_examples", "plan", "plan_examples"]
+__all__ = [
+    "Data",
+    "Settings",
+    "StrPath",
+    "before_planning",
+    "fingerprint",
+    "left_out",
+    "load_examples",
+    "plan",
+    "plan_examples",
+]
+
+# Settings that decide, as parts or as whole sections, on what is read.
+_READING = ("target", "target.kind", "target.ignore", "target.background", "split", "split.group")
 
 StrPath = str | Path
 Data = StrPath | Sequence[tuple[Image, Image]]
@@ -54,6 +67,7 @@ def plan(
     minutes: float = 10.0,
     device: str = "auto",
     settings: Settings = (),
+    start: StrPath | None = None,
 ) -> Plan:
     """Plan a recipe for a dataset, with its reasons.
 
@@ -68,14 +82,18 @@ def plan(
     settings : mapping or sequence of str
         Changes that will be made to the planned recipe; see `prepare_training`. The plan itself heeds
         ``target.ignore`` and ``target.background``, which say how masks are read.
+    start : path or str, optional
+        A model, found as by `load_model`, whose weights the training will begin with.
 
     Raises
     ------
     InputError
-        As for `fingerprint`.
+        As for `fingerprint`, or if images or masks are not of the kind that `start` has learned from.
+    ModelError
+        If `start` is no model.
     """
     examples, _ = load_examples(data, masks)
-    return plan_examples(examples, minutes=minutes, device=device, settings=settings)
+    return plan_examples(examples, minutes=minutes, device=device, settings=settings, start=start)
 
 
 def plan_examples(
@@ -84,13 +102,35 @@ def plan_examples(
     minutes: float = 10.0,
     device: str = "auto",
     settings: Settings = (),
+    start: StrPath | None = None,
 ) -> Plan:
     """Plan a recipe for examples that are read already; see `plan`."""
+    from unetscope.api.start import StartModel
     from unetscope.training.loop import choose_device
 
-    target = change(Recipe(), settings).target
+    its = None if start is None else StartModel(start).recipe
+    target = before_planning(settings).target
     facts = _fingerprint_of(examples, target)
-    return plan_recipe(facts, device=choose_device(device).type, minutes=minutes, target=target)
+    return plan_recipe(facts, device=choose_device(device).type, minutes=minutes, target=target, start=its)
+
+
+def before_planning(settings: Settings) -> Recipe:
+    """What settings say about reading and grouping images, before there is a recipe that all of them go with.
+
+    Parameters
+    ----------
+    settings : mapping or sequence of str
+
+    Raises
+    ------
+    RecipeError
+        If one of these has a wrong value.
+    """
+    if isinstance(settings, str):
+        settings = [settings]
+    if isinstance(settings, Mapping):
+        return change(Recipe(), {key: value for key, value in settings.items() if key in _READING})
+    return change(Recipe(), [one for one in settings if one.partition("=")[0].strip() in _READING])
 
 
 def left_out(pairing: Pairing) -> tuple[str, ...]:

@@ -9,9 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from unetscope.api.data import Data, StrPath, load_examples, plan_examples
+from unetscope.api.data import Data, StrPath, before_planning, load_examples, plan_examples
 from unetscope.api.models import load_model
 from unetscope.api.prediction import evaluate, predict
+from unetscope.api.start import StartModel
 from unetscope.errors import explain
 from unetscope.evaluation.report import Report
 from unetscope.io import read, read_mask
@@ -64,7 +65,11 @@ class Training:
             role: sum({"training", role} <= roles for roles in patients.values())
             for role in ("validation", "test")
         }
-        return tuple(
+        start = self.run.start
+        seen = start.seen if start is not None else 0
+        known = f"{seen} image(s) that validate or test have taught the model that this training begins with"
+        learned = (f"{known}, so scores on them flatter; keep the split of that run",) if seen else ()
+        return learned + tuple(
             f"slices of {number} patient(s) are in training and in {role}, so {role} scores flatter; "
             "set split.group=patient for honest ones"
             for role, number in shared.items()
@@ -182,6 +187,7 @@ def prepare_training(
     masks: StrPath | None = None,
     recipe: Recipe | str | Path = "auto",
     settings: Mapping[str, Any] | Sequence[str] = (),
+    start: StrPath | None = None,
     device: str = "auto",
     overwrite: bool = False,
 ) -> Training:
@@ -199,6 +205,10 @@ def prepare_training(
         A recipe, the name of a preset, ``"auto"``, or a YAML file.
     settings : mapping or sequence of str
         Changes to the recipe, ``{"training.epochs": 5}`` or ``["training.epochs=5"]``.
+    start : path or str, optional
+        A model, found as by `load_model`, whose weights the training begins with; a copy of it is kept in
+        the run folder. The recipe ``"auto"`` then takes preprocessing, target, network and loss from it, and
+        plans the rest; any other recipe must have the same network.
     device : str
         ``"auto"`` (CUDA, else MPS, else CPU), or a torch device.
     overwrite : bool
@@ -222,12 +232,18 @@ def prepare_training(
     choose_device(device)
     chosen = None if recipe == "auto" else change(find_recipe(recipe), settings)
     # The plan looks at the data, but how the data are grouped and drawn may be one of the settings.
-    known = change(Recipe(), settings) if chosen is None else chosen
-    objects = known.target.kind == "instances"
+    known = before_planning(settings) if chosen is None else chosen
+    model = None if start is None else StartModel(start)
+    objects = "instances" in (known.target.kind, model and model.recipe.target.kind)
     examples, unusable = load_examples(data, masks, group=known.split.group, objects=objects)
     if chosen is None:
-        chosen = change(plan_examples(examples, device=device, settings=settings).recipe, settings)
-    run = Run.create(Path(out), chosen, describe_data(examples, chosen), overwrite=overwrite)
+        planned = plan_examples(examples, device=device, settings=settings, start=start)
+        chosen = change(planned.recipe, settings)
+    if model is not None:
+        model.check(chosen, examples)
+    entries = describe_data(examples, chosen)
+    kept = None if model is None else model.content(entries)
+    run = Run.create(Path(out), chosen, entries, start=kept, overwrite=overwrite)
     return Training(run, examples, device, left_out=unusable)
 
 
@@ -238,6 +254,7 @@ def train(
     masks: StrPath | None = None,
     recipe: Recipe | str | Path = "auto",
     settings: Mapping[str, Any] | Sequence[str] = (),
+    start: StrPath | None = None,
     device: str = "auto",
     overwrite: bool = False,
     on_epoch: Callable[[EpochRecord], None] | None = None,
@@ -255,7 +272,14 @@ def train(
         Its ``model_path`` is the best model.
     """
     training = prepare_training(
-        data, out, masks=masks, recipe=recipe, settings=settings, device=device, overwrite=overwrite
+        data,
+        out,
+        masks=masks,
+        recipe=recipe,
+        settings=settings,
+        start=start,
+        device=device,
+        overwrite=overwrite,
     )
     return _consume(training, on_epoch)
 
@@ -266,7 +290,7 @@ def prepare_resume(path: StrPath, *, device: str = "auto") -> Training:
     Raises
     ------
     ModelError
-        If the folder is not a run, or is damaged.
+        If the folder is not a run, or is damaged; or its copy of the model that it began with is.
     InputError
         If its images or masks are gone or have changed.
     """
@@ -274,6 +298,7 @@ def prepare_resume(path: StrPath, *, device: str = "auto") -> Training:
     from unetscope.training.run import Run
 
     run = Run.open(Path(path))
+    run.check_start()
     run.check_data()
     run.clear_requests()
     examples = []

@@ -161,6 +161,7 @@ def plan(
     masks: Masks = None,
     minutes: float = 10.0,
     set_: Annotated[list[str] | None, Parameter(name="--set", negative="", consume_multiple=True)] = None,
+    from_: Annotated[str | None, Parameter(name="--from")] = None,
     device: Device = "auto",
     json: Json = False,
 ) -> None:
@@ -174,16 +175,21 @@ def plan(
         Training time to plan for.
     set_
         Changes to the recipe, such as --set target.ignore=0 target.background=1 for sparse annotation.
+    from_
+        Plan for going on with a model; see `train`.
     """
     from unetscope import api
-    from unetscope.recipe import Recipe, change, to_yaml
+    from unetscope.recipe import change, to_yaml
 
     settings = set_ or ()
-    known = change(Recipe(), settings)
-    numbered = known.target.kind == "instances"
+    known = api.before_planning(settings)
+    start = None if from_ is None else api.StartModel(from_)
+    numbered = "instances" in (known.target.kind, start and start.recipe.target.kind)
     examples, left_out = api.load_examples(data, masks, group=known.split.group, objects=numbered)
-    planned = api.plan_examples(examples, minutes=minutes, device=device, settings=settings)
+    planned = api.plan_examples(examples, minutes=minutes, device=device, settings=settings, start=from_)
     recipe = change(planned.recipe, settings)
+    if start is not None:
+        start.check(recipe, examples)
     if json:
         write_result({"recipe": recipe.to_dict(), "reasons": list(planned.reasons)})
         return
@@ -241,7 +247,8 @@ def info(path: Path, /, *, json: Json = False) -> None:
     Parameters
     ----------
     path
-        An image, a folder of series, a model.safetensors file, or the folder that `train` wrote.
+        An image, a folder of series, a model.safetensors file, the folder that `train` wrote, or the name of
+        one of `unetscope models`.
     """
     from unetscope.cards import describe
 
@@ -249,7 +256,33 @@ def info(path: Path, /, *, json: Json = False) -> None:
     if json:
         write_result(card)
     else:
-        say("\n".join(f"{name:20} {value}" for name, value in card.items() if name != "recipe"))
+        shown = {name: value for name, value in card.items() if name not in ("recipe", "about")}
+        say("\n".join(f"{name:20} {value}" for name, value in shown.items()))
+
+
+@app.command
+def models(*, show: str | None = None, json: Json = False) -> None:
+    """List the models that come with the program, or print all that is known of one.
+
+    Parameters
+    ----------
+    show
+        Name of a model.
+    """
+    from unetscope import api
+    from unetscope.cards import describe_models, story_of, tell_story
+    from unetscope.cli.models import as_text
+
+    if show is None:
+        found = describe_models()
+        if json:
+            write_result(found)
+        else:
+            say(as_text(found))
+    elif json:
+        write_result(story_of(api.read_card(show)).to_dict())
+    else:
+        say(tell_story(Path(show)))
 
 
 @app.command
@@ -281,6 +314,7 @@ def train(
     masks: Masks = None,
     preset: Annotated[str | None, Parameter(group=_settings)] = None,
     recipe: Annotated[Path | None, Parameter(group=_settings)] = None,
+    from_: Annotated[str | None, Parameter(name="--from", group=_settings)] = None,
     epochs: Annotated[int | None, Parameter(group=_settings)] = None,
     minutes: Annotated[float | None, Parameter(group=_settings)] = None,
     seed: Annotated[int | None, Parameter(group=_settings)] = None,
@@ -305,6 +339,9 @@ def train(
         One of `unetscope presets`; "auto" plans for your data and is the default.
     recipe
         A recipe file (YAML) instead of a preset.
+    from_
+        Begin with the weights of a model, instead of new ones: one of `unetscope models`, a model file, or
+        the folder of a run. Where images are alike, that takes fewer of them, and less time.
     epochs
         Passes over the training images, instead of the recipe's budget.
     minutes
@@ -329,6 +366,7 @@ def train(
         masks=masks,
         recipe=recipe or preset or "auto",
         settings=_settings_of(epochs, minutes, seed, set_),
+        start=from_,
         device=device,
         overwrite=overwrite,
     )
@@ -373,6 +411,7 @@ def predict(
     format_: Annotated[str, Parameter(name="--format")] = "auto",
     probabilities: Flag = False,
     threshold: float | None = None,
+    diameter: float | None = None,
     device: Device = "auto",
     overwrite: Overwrite = False,
     json: Json = False,
@@ -382,7 +421,7 @@ def predict(
     Parameters
     ----------
     model
-        The folder that `train` wrote, or a model.safetensors file.
+        The folder that `train` wrote, a model.safetensors file, or the name of one of `unetscope models`.
     images
         An image, or a folder of images.
     series
@@ -396,6 +435,9 @@ def predict(
         Also write the probabilities, as TIFF.
     threshold
         Probability from which on a pixel is the object, instead of the model's own.
+    diameter
+        Of the objects in pixels, for a model that brings them to one size; estimated in each image unless
+        given.
     """
     from unetscope.folders import PredictedFile, predict_files
 
@@ -409,6 +451,7 @@ def predict(
             file_format=format_,
             probabilities=probabilities,
             threshold=threshold,
+            diameter=diameter,
             device=device,
             overwrite=overwrite,
             progress=lambda part: update(len(results) + part),
@@ -600,8 +643,10 @@ def _train(training: Training, *, tensorboard: bool, previews: bool, json: bool)
     recipe = training.recipe
     roles = [entry.role for entry in training.run.data]
     test = f"{roles.count('test')} left for a test, " if "test" in roles else ""
+    start = training.run.start
+    began = "" if start is None else f", from {start.name}"
     note(
-        f"{recipe.name}: {count(roles.count('training'), 'image')} to train on, "
+        f"{recipe.name}{began}: {count(roles.count('training'), 'image')} to train on, "
         f"{roles.count('validation')} to validate, {test}"
         f"{describe_budget(recipe)} on {training.device}; run folder {training.run.path}"
     )

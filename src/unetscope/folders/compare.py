@@ -33,6 +33,8 @@ class Comparison:
         Files without a partner, or without a labeled pixel.
     target : Target
         How the truth was read: instances if labels number objects, otherwise every value is a class.
+    notes : tuple of str
+        What else a reader of the scores should know, one sentence each.
     """
 
     names: tuple[str, ...]
@@ -42,6 +44,7 @@ class Comparison:
     report: Report
     left_out: tuple[str, ...]
     target: Target
+    notes: tuple[str, ...] = ()
 
 
 def compare_folders(

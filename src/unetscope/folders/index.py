@@ -6,7 +6,7 @@ It lies beside the results as ``predictions.json``: a PNG cannot say these thing
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,8 @@ class PredictedFile:
         Label value → number of pixels.
     seconds : float
         For reading, predicting and writing.
+    diameter : float or None
+        Of the objects, pixels, given or estimated, where the model brings them to one size.
     """
 
     image: str
@@ -48,6 +50,7 @@ class PredictedFile:
     objects: bool
     pixels: dict[int, int]
     seconds: float
+    diameter: float | None = None
 
 
 def read_index(folder: Path) -> dict[str, dict[str, Any]]:
@@ -61,7 +64,8 @@ def read_index(folder: Path) -> dict[str, dict[str, Any]]:
     path = folder / INDEX
     if not path.is_file():
         return {}
-    wanted = {field.name for field in fields(PredictedFile)}
+    # Earlier versions wrote what has no default.
+    wanted = {field.name for field in fields(PredictedFile) if field.default is MISSING}
     try:
         entries = json.loads(path.read_text(encoding="utf-8"))
         if all(wanted <= entry.keys() for entry in entries):

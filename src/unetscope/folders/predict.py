@@ -56,6 +56,7 @@ def predict_files(
     file_format: str = "auto",
     probabilities: bool = False,
     threshold: float | None = None,
+    diameter: float | None = None,
     device: str = "auto",
     overwrite: bool = False,
     progress: Callable[[float], None] | None = None,
@@ -65,7 +66,7 @@ def predict_files(
     Parameters
     ----------
     model : Path
-        A model file or a run folder.
+        A model file, a run folder, or the name of a model that comes with the package.
     source : Path
         An image, or a folder of images (masks beside them are left alone).
     series : bool
@@ -81,6 +82,8 @@ def predict_files(
         Also write ``NAME_probabilities.tif``, float32.
     threshold : float, optional
         Instead of the model's own.
+    diameter : float, optional
+        Of the objects in pixels, in all images; estimated in each unless given. See `api.predict`.
     device : str
         See `api.train`.
     overwrite : bool
@@ -116,7 +119,9 @@ def predict_files(
     try:
         for name, path, reader in jobs:
             started = time.perf_counter()
-            prediction = api.predict(loaded, reader(), threshold=threshold, progress=progress)
+            prediction = api.predict(
+                loaded, reader(), threshold=threshold, diameter=diameter, progress=progress
+            )
             parts = _parts(name, prediction, file_format)
             total += len(parts) - 1
             for part_name, part in parts:
@@ -198,6 +203,7 @@ def _write_result(
         objects=False,
         pixels={int(value): int(count) for value, count in zip(values, counts, strict=True)},
         seconds=0.0,
+        diameter=prediction.diameter,
     )
 
 

@@ -60,7 +60,8 @@ def write_report(
     for name, (_, figure) in figures.items():
         save(figure, out / name, overwrite=overwrite)
     pictures = [f"## {title}\n\n![{title}]({name})" for name, (title, _) in figures.items()]
-    text = "\n\n".join(["# Segmentation report", report.to_markdown("summary"), *pictures, "## All images"])
+    head = ["# Segmentation report", *comparison.notes, report.to_markdown("summary")]
+    text = "\n\n".join([*head, *pictures, "## All images"])
     text += f"\n\n{report.to_markdown()}\n"
     return write_text(out / "report.md", text, overwrite=overwrite)
 

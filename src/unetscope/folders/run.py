@@ -91,7 +91,8 @@ def compare_run(run: Path, *, role: Role = "validation", progress: Progress | No
     )
     report = api.evaluate(predicted, truth, names=names, target=target)
     left_out = tuple(f"{name}: nothing is labeled" for name in sorted(unlabeled))
-    return Comparison(names, predicted, truth, images, report, left_out, target)
+    notes = [] if folder.start is None else [f"The training began with the weights of {folder.start}."]
+    return Comparison(names, predicted, truth, images, report, left_out, target, tuple(notes))
 
 
 def _rows(entry: DataEntry) -> Iterator[tuple[str, Image, Image]]:

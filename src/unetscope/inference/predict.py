@@ -45,12 +45,15 @@ class Prediction:
     cores : Image or None
         Instances told apart by boundary or distance: how deep inside its object a pixel lies, float32 in
         [0, 1], without a channel axis.
+    diameter : float or None
+        Of the objects, pixels, given or estimated, where the model brings them to one size; else None.
     """
 
     labels: Image
     probabilities: Image
     labeling: Labeling
     cores: Image | None = None
+    diameter: float | None = None
 
     def at(self, threshold: float) -> Prediction:
         """What predicting with another threshold would have given, without predicting again.
@@ -123,8 +126,12 @@ def predict_image(
         labeling = labeling.at(threshold)
     _check_diameter(model, diameter)
     try:
-        probabilities, cores = _predict_maps(model, image, labeling, diameter, progress)
-        return Prediction(labeling.apply(probabilities, cores), probabilities, labeling, cores)
+        frames = _Frames(model, split_frames(image, settings.network.dimensions))
+        if diameter is None and model.diameter is not None:
+            diameter = frames.estimate(labeling, model.diameter)
+        probabilities, cores = _predict_maps(model, image, frames, diameter, progress)
+        labels = labeling.apply(probabilities, cores)
+        return Prediction(labels, probabilities, labeling, cores, diameter)
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
@@ -207,13 +214,10 @@ def _check_diameter(model: Model, diameter: float | None) -> None:
 
 
 def _predict_maps(
-    model: Model, image: Image, labeling: Labeling, diameter: float | None, progress: Progress | None
+    model: Model, image: Image, frames: _Frames, diameter: float | None, progress: Progress | None
 ) -> tuple[Image, Image | None]:
     """Probabilities and cores on the image's own grid; see `Prediction`."""
     dimensions = model.recipe.network.dimensions
-    frames = _Frames(model, split_frames(image, dimensions))
-    if diameter is None and model.diameter is not None:
-        diameter = frames.estimate(labeling, model.diameter)
     maps = join_frames(
         [frames.maps(i, diameter, part_of(progress, i, len(frames))) for i in range(len(frames))],
         image,

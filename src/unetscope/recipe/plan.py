@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from unetscope.errors import InputError, RecipeError
 from unetscope.recipe.fingerprint import Fingerprint
+from unetscope.recipe.onward import as_seen, same_target
 from unetscope.recipe.recipe import (
     Augmentation,
     Loss,
@@ -37,6 +38,9 @@ _CROP_MARGIN = 1.5
 _MOST_EXTREME = 0.1
 # Fewer images do not show where objects can be.
 _IMAGES_FOR_CROP = 10
+_LEARNING_RATE = 3e-3
+# Of a network that has learned already: larger steps would make it forget that first.
+_PART_FROM_START = 1 / 3
 
 
 @dataclass(frozen=True)
@@ -54,8 +58,40 @@ class Plan:
     reasons: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class _Design:
+    """What is learned and by which network, before it is said for how long.
+
+    Attributes
+    ----------
+    facts : Fingerprint
+        As the network sees the images.
+    preprocess, target, network, loss
+        Sections of the recipe.
+    patch : tuple of int or None
+        Size of the samples; None for whole images.
+    size : tuple of int
+        Of a sample in any case.
+    learning_rate : float
+    """
+
+    facts: Fingerprint
+    preprocess: Preprocess
+    target: Target
+    network: Network
+    loss: Loss
+    patch: Sizes | None
+    size: tuple[int, ...]
+    learning_rate: float
+
+
 def plan_recipe(
-    facts: Fingerprint, *, device: str = "cpu", minutes: float = 10.0, target: Target | None = None
+    facts: Fingerprint,
+    *,
+    device: str = "cpu",
+    minutes: float = 10.0,
+    target: Target | None = None,
+    start: Recipe | None = None,
 ) -> Plan:
     """Plan a recipe for a dataset.
 
@@ -68,6 +104,9 @@ def plan_recipe(
         Time budget for training.
     target : Target, optional
         Its `ignore` and `background`, with which the masks were read; the rest of it is planned.
+    start : Recipe, optional
+        Of the model whose weights the training begins with: what it sees of an image, what it tells apart,
+        its network and its loss stay as they are. Of several classes, ``target.values`` names the values.
 
     Returns
     -------
@@ -76,16 +115,53 @@ def plan_recipe(
     Raises
     ------
     InputError
-        If the masks hold nothing but background, or sparse annotation none of it.
+        If the masks hold nothing but background, or sparse annotation none of it; or if images or masks are
+        not of the kind that the model to begin with has learned from.
     RecipeError
         If the budget is no positive time.
     """
     given = target or Target()
     _check(facts, given, minutes)
     reasons: list[str] = []
+    design = _new(facts, given, device, reasons) if start is None else _onward(facts, given, start, reasons)
+    facts, size = design.facts, design.size
+    batch = _batch_size(size, device)
+    samples = _samples_per_epoch(facts, size, batch)
+    reasons.append(
+        f"Each epoch draws {samples} samples in batches of {batch}, newly rotated, zoomed, bent, and changed "
+        f"in brightness and contrast, because {facts.images} images alone are learned by heart."
+    )
+    recipe = Recipe(
+        name="auto",
+        preprocess=design.preprocess,
+        target=design.target,
+        network=design.network,
+        loss=design.loss,
+        optimizer=Optimizer(
+            kind="adamw", learning_rate=design.learning_rate, weight_decay=1e-2, clip_norm=1.0
+        ),
+        schedule=Schedule(kind="one-cycle"),
+        augmentation=_augmentation(design.network.dimensions, size),
+        training=Training(
+            epochs=None,
+            minutes=minutes,
+            batch_size=batch,
+            patch=design.patch,
+            samples=samples,
+            averaging=0.99,
+        ),
+        split=Split(validation=_validation(facts, given)),
+        prediction=_prediction(design.target, reasons),
+    )
+    reasons.append(_split_reason(facts, recipe))
+    reasons.append(f"The learning rate rises and falls once over the {minutes:g} minutes of the budget.")
+    return Plan(recipe, tuple(reasons))
+
+
+def _new(facts: Fingerprint, given: Target, device: str, reasons: list[str]) -> _Design:
+    """A network that suits the data."""
     if _is_stack_of_planes(facts, reasons):
         facts = facts.of_slices()
-    dimensions = len(facts.median)
     target = _target(facts, given, reasons)
     crop = None if given.sparse else _crop(facts, reasons)
     patch = _patch(facts, given, reasons) if crop is None else None
@@ -96,33 +172,59 @@ def plan_recipe(
         f"The network halves a sample of {_times(size)} pixels {depth} times and starts with {width} feature "
         f"channels, which suits {'a CPU' if device == 'cpu' else 'a GPU'}."
     )
-    color = "gray" if facts.gray_in_color else "keep"
     if facts.gray_in_color:
         reasons.append("The color channels of all images are equal, so one of them is enough.")
-    batch = _batch_size(size, device)
-    samples = _samples_per_epoch(facts, size, batch)
-    reasons.append(
-        f"Each epoch draws {samples} samples in batches of {batch}, newly rotated, zoomed, bent, and changed "
-        f"in brightness and contrast, because {facts.images} images alone are learned by heart."
-    )
-    recipe = Recipe(
-        name="auto",
+    color = "gray" if facts.gray_in_color else "keep"
+    return _Design(
+        facts=facts,
         preprocess=Preprocess(color=color, normalize=_normalize(facts, reasons), crop=crop),
         target=target,
-        network=Network(dimensions=dimensions, depth=depth, width=width, max_width=256, norm="batch"),
-        loss=Loss(kind="ce+dice" if target.kind == "multiclass" else "bce+dice", dice_smooth=1.0),
-        optimizer=Optimizer(kind="adamw", learning_rate=3e-3, weight_decay=1e-2, clip_norm=1.0),
-        schedule=Schedule(kind="one-cycle"),
-        augmentation=_augmentation(dimensions, size),
-        training=Training(
-            epochs=None, minutes=minutes, batch_size=batch, patch=patch, samples=samples, averaging=0.99
+        network=Network(
+            dimensions=2 if len(facts.median) == 2 else 3,
+            depth=depth,
+            width=width,
+            max_width=256,
+            norm="batch",
         ),
-        split=Split(validation=_validation(facts, given)),
-        prediction=_prediction(target, reasons),
+        loss=Loss(kind="ce+dice" if target.kind == "multiclass" else "bce+dice", dice_smooth=1.0),
+        patch=patch,
+        size=size,
+        learning_rate=_LEARNING_RATE,
     )
-    reasons.append(_split_reason(facts, recipe))
-    reasons.append(f"The learning rate rises and falls once over the {minutes:g} minutes of the budget.")
-    return Plan(recipe, tuple(reasons))
+
+
+def _onward(facts: Fingerprint, given: Target, start: Recipe, reasons: list[str]) -> _Design:
+    """The network of a trained model, which goes on with other data."""
+    dimensions = start.network.dimensions
+    if len(facts.median) < dimensions:
+        raise InputError(
+            f"the images are planes of {_times(facts.median)} pixels",
+            expected="volumes, which the model to start from takes",
+            fix="choose a model of planes, or train a new network",
+        )
+    if len(facts.median) > dimensions:
+        facts = facts.of_slices()
+    reasons.append(
+        "The training begins with the weights of a model: how images are normalized and resized, what is "
+        "told apart, the network and the loss stay as it has learned them."
+    )
+    target = same_target(facts, given, start.target, _mask_values(facts, given), reasons)
+    facts = as_seen(facts, start.preprocess, reasons)
+    patch = _patch(facts, given, reasons)
+    reasons.append(
+        "The largest learning rate is a third of that for a new network, so that what the model knows is "
+        "not forgotten."
+    )
+    return _Design(
+        facts=facts,
+        preprocess=start.preprocess,
+        target=target,
+        network=start.network,
+        loss=start.loss,
+        patch=patch,
+        size=patch or facts.median,
+        learning_rate=_LEARNING_RATE * _PART_FROM_START,
+    )
 
 
 def _is_stack_of_planes(facts: Fingerprint, reasons: list[str]) -> bool:

@@ -198,10 +198,12 @@ def _names(section: str, key: str, pairs: Iterable[tuple[str, Any]]) -> bool:
 
 
 def _fit_loss(values: dict[str, Any]) -> None:
-    """Take the cross entropy that goes with the kind of target: ce for several classes, else bce."""
+    """Take the cross entropy that goes with the target: ce for several classes, of which rims are one."""
     target, loss = values["target"], values["loss"]
     if isinstance(target, dict):
-        entropy = "ce" if target.get("kind") == "multiclass" else "bce"
+        kind, separate = target.get("kind"), target.get("separate")
+        several = kind == "multiclass" or (kind == "instances" and separate == "boundary")
+        entropy = "ce" if several else "bce"
         parts = loss["kind"].split("+")
         loss["kind"] = "+".join(part if part == "dice" else entropy for part in parts)
 

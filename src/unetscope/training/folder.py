@@ -3,6 +3,8 @@
 ```
 data/                the dataset, when it was put together in the viewer: its table, and copies of layers
 recipe.yaml          the recipe
+start.json           name and hash of the model that the training begins with, if it begins with one
+start.safetensors    a copy of that model
 data.json            every image and mask with its group, role and hash
 versions.json        program, libraries, machine
 status.json          what the training does now, or how it ended
@@ -34,6 +36,7 @@ import numpy as np
 from unetscope.errors import InputError, ModelError, OutputError
 from unetscope.io.image import Image, Source
 from unetscope.io.write import atomic, write_json
+from unetscope.model_card import Start
 from unetscope.recipe import Recipe, read_recipe
 
 __all__ = ["COPIES", "ENDED", "LOG", "TABLE", "DataEntry", "Preview", "RunFolder", "WatchedFolder", "damaged"]
@@ -222,6 +225,28 @@ class RunFolder(WatchedFolder):
             return [DataEntry(**entry) for entry in entries]
         except (OSError, ValueError, TypeError):
             raise damaged(self.path / "data.json") from None
+
+    @property
+    def start(self) -> Start | None:
+        """The model that the training begins with; None if it begins with new weights.
+
+        Raises
+        ------
+        ModelError
+            If it is not known which.
+        """
+        path = self.path / "start.json"
+        if not path.exists() and not self.start_path.exists():
+            return None
+        try:
+            return Start(**json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):
+            raise damaged(path) from None
+
+    @property
+    def start_path(self) -> Path:
+        """The copy of the model that the training begins with."""
+        return self.path / "start.safetensors"
 
     @property
     def model_path(self) -> Path:

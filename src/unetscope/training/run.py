@@ -18,6 +18,8 @@ import torch
 from unetscope.errors import InputError, OutputError
 from unetscope.io.write import atomic, output_folder, write_json, write_text
 from unetscope.model import Model
+from unetscope.model_card import Start, unfitting_model
+from unetscope.network import UNet
 from unetscope.recipe import Recipe, to_yaml
 from unetscope.training.folder import COPIES, LOG, DataEntry, RunFolder, damaged
 from unetscope.training.loop import EpochRecord, TrainingState
@@ -32,6 +34,8 @@ _OF_A_RUN = (
     "metrics.json",
     "curves.png",
     "preview.npz",
+    "start.json",
+    "start.safetensors",
     "pause",
     "stop",
 )
@@ -44,7 +48,13 @@ class Run(RunFolder):
 
     @classmethod
     def create(
-        cls, path: Path, recipe: Recipe, data: Sequence[DataEntry], *, overwrite: bool = False
+        cls,
+        path: Path,
+        recipe: Recipe,
+        data: Sequence[DataEntry],
+        *,
+        start: tuple[Start, bytes] | None = None,
+        overwrite: bool = False,
     ) -> Self:
         """Start a run folder.
 
@@ -53,6 +63,9 @@ class Run(RunFolder):
         path : Path
         recipe : Recipe
         data : sequence of DataEntry
+        start : (Start, bytes), optional
+            The model whose weights the training begins with, and all of its file, because the run that it
+            comes from may be the one that is replaced.
         overwrite : bool
             Whether an existing run in the folder may be replaced.
 
@@ -65,6 +78,8 @@ class Run(RunFolder):
         run = cls(path)
         for name in _OF_A_RUN:
             (path / name).unlink(missing_ok=True)
+        if start is not None:
+            run._keep_start(*start)
         write_text(path / "recipe.yaml", to_yaml(recipe), overwrite=overwrite)
         write_json(path / "data.json", [dataclasses.asdict(entry) for entry in data], overwrite=overwrite)
         write_json(path / "versions.json", _versions(), overwrite=overwrite)
@@ -89,6 +104,37 @@ class Run(RunFolder):
                 expected="free space in a folder that you may write to",
                 fix="make room and resume the run",
             ) from error
+
+    def load_start(self, network: UNet) -> bool:
+        """Give a network the weights that the training begins with, if those of a model.
+
+        Raises
+        ------
+        ModelError
+            If the copy of that model is missing or damaged, or the network is another one.
+        """
+        if self.start is None:
+            return False
+        self.check_start()
+        try:
+            network.load_state_dict(Model.load(self.start_path).network.state_dict())
+        except RuntimeError as error:
+            raise unfitting_model(self.start_path, error) from error
+        return True
+
+    def check_start(self) -> None:
+        """Make sure that the copy of the model that the training begins with is whole, if there is one.
+
+        Raises
+        ------
+        ModelError
+            If it is missing or damaged.
+        """
+        start = self.start
+        if start is None:
+            return
+        if not self.start_path.exists() or file_hash(self.start_path) != start.sha256:
+            raise damaged(self.start_path)
 
     def save_model(self, model: Model) -> None:
         """Replace the best model."""
@@ -121,6 +167,11 @@ class Run(RunFolder):
         kept = [json.dumps(record) for record in self.history() if record["epoch"] <= state.epoch]
         write_text(self.history_path, "".join(line + "\n" for line in kept), overwrite=True)
         return found
+
+    def _keep_start(self, start: Start, content: bytes) -> None:
+        with atomic(self.start_path, overwrite=True) as temporary:
+            temporary.write_bytes(content)
+        write_json(self.path / "start.json", dataclasses.asdict(start), overwrite=True)
 
     def write_metrics(self, metrics: Mapping[str, Any]) -> None:
         """Replace the final metrics."""

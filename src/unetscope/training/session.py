@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import time
 from collections.abc import Iterator, Sequence
@@ -96,7 +97,9 @@ def _fit(run: Run, examples: Sequence[Example], device: torch.device) -> Iterato
     validation = prepare_samples([examples[i] for i in division.validation], recipe, preparation, values)
     check_channels([*training, *validation])
     diameter = _typical_diameter(chosen, recipe)
-    state = TrainingState(recipe, _new_network(recipe, training[0].channels, values, device))
+    network = _new_network(recipe, training[0].channels, values, device)
+    run.load_start(network)
+    state = TrainingState(recipe, network)
     run.load_checkpoint(state)
     saved = time.monotonic()
     requests = _Requests(run)
@@ -202,9 +205,11 @@ def _provenance(run: Run, record: EpochRecord, division: Division) -> dict[str, 
     digest = hashlib.sha256()
     for entry in run.data:
         digest.update((entry.image_sha256 + entry.mask_sha256).encode())
+    start = run.start
     return {
         "unetscope": version("unetscope"),
         "torch": str(torch.__version__),
+        **({} if start is None else {"start": dataclasses.asdict(start)}),
         "training images": len(division.training),
         "validation images": len(division.validation),
         "data": digest.hexdigest(),

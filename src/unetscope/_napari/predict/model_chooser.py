@@ -1,4 +1,4 @@
-"""Choose a model: the recent ones, a file, a run folder, or something dropped; and read what it is."""
+"""Choose a model: one that comes along, a recent one, a file, a run folder, or something dropped."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from qtpy.QtWidgets import (
 
 from unetscope import api
 from unetscope._napari import settings
+from unetscope._napari.parts.models import explain_model
 from unetscope._napari.parts.sentence import sentence_label
 from unetscope._words import count
 from unetscope.errors import UNetScopeError
@@ -49,13 +50,14 @@ class ModelChooser(QWidget):
         self.card: ModelCard | None = None
         self.models = QComboBox()
         self.models.setToolTip(
-            "<p>The trained model to segment with: a file <i>model.safetensors</i>, or the folder of a run, "
-            "of which the best model is taken. Files and folders can be dropped here.</p>"
+            "<p>The trained model to segment with: one that comes with UNetScope, a file "
+            "<i>model.safetensors</i>, or the folder of a run, of which the best model is taken. Files and "
+            "folders can be dropped here.</p>"
         )
         # A long name is cut off; it must not make the dock wider.
         self.models.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.models.setMinimumContentsLength(12)
-        self.models.setPlaceholderText("No model yet: open one")
+        self.models.setPlaceholderText("Choose or open one")
         self.models.activated.connect(self._pick)
         label = QLabel("&Model")
         label.setBuddy(self.models)
@@ -85,23 +87,26 @@ class ModelChooser(QWidget):
 
     def last(self) -> Path | None:
         """The model that was used last, if it is still there."""
-        return next((Path(text) for text in _recent() if Path(text).exists()), None)
+        return next(iter(_recent()), None)
 
     def show_model(self, path: Path | None) -> None:
         """Show a model and its card, without telling anybody, and remember it for the next start."""
         self._fill(path)
         self.card = None
+        self.about.setToolTip("")
         if path is None:
-            self.about.setText("Train a model, or open one that somebody has trained.")
+            self.about.setText("Train a model, choose one that comes along, or open one.")
             return
         try:
-            self.card = api.read_card(path)
+            card = api.read_card(path)
+            self.about.setText(describe_card(card))
+            self.about.setToolTip(_limits(card))
         except UNetScopeError as error:
             self.about.setText(f"⚠ {html.escape(str(error))}")
             return
-        self.about.setText(describe_card(self.card))
-        recent = [str(path), *(text for text in _recent() if text != str(path))]
-        settings.remember("predict", {"models": recent[:_MOST]})
+        self.card = card
+        recent = [path, *(other for other in _recent() if other != path)]
+        settings.remember("predict", {"models": list(map(_remembered, recent[:_MOST]))})
 
     def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:  # noqa: N802 - Qt's name
         """Take what may be a model."""
@@ -116,15 +121,19 @@ class ModelChooser(QWidget):
                 return
 
     def _fill(self, chosen: Path | None) -> None:
-        paths = [Path(text) for text in _recent() if Path(text).exists()]
-        if chosen is not None and chosen not in paths:
+        shipped = api.shipped_models()
+        paths = [path for path in _recent() if path not in shipped.values()]
+        if chosen is not None and chosen not in (*shipped.values(), *paths):
             paths.insert(0, chosen)
+        items = [(f"{name} (comes along)", path, explain_model(path)) for name, path in shipped.items()]
+        items += [(_short_name(path), path, str(path)) for path in paths]
         with QSignalBlocker(self.models):
             self.models.clear()
-            for index, path in enumerate(paths):
-                self.models.addItem(_short_name(path), path)
-                self.models.setItemData(index, str(path), Qt.ItemDataRole.ToolTipRole)
-            self.models.setCurrentIndex(paths.index(chosen) if chosen is not None else -1)
+            for index, (text, path, explanation) in enumerate(items):
+                self.models.addItem(text, path)
+                self.models.setItemData(index, explanation, Qt.ItemDataRole.ToolTipRole)
+            known = [path for _, path, _ in items]
+            self.models.setCurrentIndex(known.index(chosen) if chosen is not None else -1)
 
     def _pick(self, index: int) -> None:
         self.chosen.emit(self.models.itemData(index))
@@ -175,8 +184,24 @@ def describe_card(card: ModelCard) -> str:
     if "unetscope" in provenance:
         written += f" by UNetScope {provenance['unetscope']}"
     network = f"U-Net of depth {card.recipe.network.depth}, {card.parameters:,} parameters; {written}"
-    sentences = "<br>".join(f"{html.escape(sentence)}." for sentence in (trained, _input(card), network))
-    return f"<b>{_what(card)}</b><br>{sentences}"
+    sentences = [trained, _input(card), network]
+    if card.start is not None:
+        sentences.insert(1, f"Its training began with the model {card.start.name}")
+    if card.about is not None:
+        # Honest scores are worth more than those that chose the epoch.
+        sentences[0] = "; ".join(each.summary for each in card.about.held_out)
+        sentences.append(f"Data: {', '.join(card.about.licenses)}. {card.about.limits[0]}")
+    lines = "<br>".join(f"{html.escape(sentence.rstrip('.'))}." for sentence in sentences)
+    head = _what(card) if card.about is None else html.escape(card.about.title)
+    return f"<b>{head}</b><br>{lines}"
+
+
+def _limits(card: ModelCard) -> str:
+    """Where a model fails, as far as somebody has written it down."""
+    if card.about is None:
+        return ""
+    limits = "".join(f"<li>{html.escape(limit)}</li>" for limit in card.about.limits)
+    return f"<p>{html.escape(card.about.description)}</p><ul>{limits}</ul>"
 
 
 def _what(card: ModelCard) -> str:
@@ -204,6 +229,14 @@ def _short_name(path: Path) -> str:
     return f"{folder.parent.name}/{folder.name}" if folder.name == "run" else folder.name or str(path)
 
 
-def _recent() -> list[str]:
-    models = settings.recall("predict").get("models", [])
-    return [text for text in models if isinstance(text, str)] if isinstance(models, list) else []
+def _recent() -> list[Path]:
+    """The models that were used last and are still there, the latest first."""
+    models, shipped = settings.recall("predict").get("models", []), api.shipped_models()
+    texts = [text for text in models if isinstance(text, str)] if isinstance(models, list) else []
+    paths = [shipped.get(text, Path(text)) for text in texts]
+    return [path for path in paths if path.exists()]
+
+
+def _remembered(path: Path) -> str:
+    """A model as the settings keep it: by its name if it comes along, for the program may move."""
+    return next((name for name, its in api.shipped_models().items() if its == path), str(path))

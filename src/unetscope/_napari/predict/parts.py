@@ -1,7 +1,9 @@
-"""The parts of the Predict widget: names of axes, a folder and its results, the threshold."""
+"""The parts of the Predict widget: names of axes, a folder and its results, diameter, threshold."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +27,7 @@ from unetscope.errors import InputError
 from unetscope.folders.predict import FORMATS
 from unetscope.model_card import ModelCard
 
-__all__ = ["AxesBox", "FolderPart", "FolderWork", "ThresholdPart"]
+__all__ = ["AxesBox", "DiameterPart", "FolderPart", "FolderWork", "ThresholdPart"]
 
 _AXES = {
     3: {"ZYX": "slices", "TYX": "time points", "CYX": "channels"},
@@ -174,6 +176,67 @@ class FolderPart(QWidget):
         source = self.source.text().strip().rstrip("/\\")
         if source and not self.out.text().strip():
             self.out.setText(f"{source}_predicted")
+
+
+class DiameterPart(QWidget):
+    """How large the objects are, for models that bring them to one size; left empty it is estimated."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.edit = QLineEdit()
+        self.edit.setPlaceholderText("estimated")
+        self.edit.setClearButtonEnabled(True)
+        self.edit.setToolTip(
+            "<p>Diameter of the objects in pixels. The model has learned objects of one size, and every "
+            "image is resized to it. Left empty, it is estimated in each image; give it where that goes "
+            "wrong, for example where there are few objects.</p>"
+        )
+        self.found = QLabel()
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.edit, 1)
+        layout.addWidget(self.found)
+        self.setFocusProxy(self.edit)
+        self._usable = False
+
+    @property
+    def usable(self) -> bool:
+        """Whether the model brings objects to one size."""
+        return self._usable
+
+    def diameter(self) -> float | None:
+        """What a person has entered, pixels; None to have it estimated, or where it has no meaning.
+
+        Raises
+        ------
+        InputError
+            If it is no size.
+        """
+        text = self.edit.text().strip().replace(",", ".").removesuffix("px").strip()
+        if not self._usable or not text:
+            return None
+        try:
+            value = float(text)
+        except ValueError:
+            value = 0.0
+        if not 0 < value < math.inf:
+            raise InputError(
+                f"the diameter is {self.edit.text()!r}",
+                expected="pixels, above 0",
+                fix="correct it, or leave it empty to have it estimated",
+            )
+        return value
+
+    def show_card(self, card: ModelCard | None) -> None:
+        """Follow the model; what was found by another one is forgotten."""
+        self._usable = card is not None and card.recipe.preprocess.diameter is not None
+        self.found.clear()
+
+    def show_found(self, diameters: Sequence[float]) -> None:
+        """Tell what was estimated, in one image or in several."""
+        low, high = (f"{end(diameters):.3g}" for end in (min, max)) if diameters else ("", "")
+        span = low if low == high else f"{low} to {high}"
+        self.found.setText(f"found {span} px" if span else "")
 
 
 class ThresholdPart(QWidget):

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["KEY", "Predicted", "PredictedLayers"]
 
 KEY = "unetscope prediction"
-"""Where the metadata say what a prediction is of: image (name of the layer), model (path), threshold."""
+"""Where the metadata say what a prediction is of: image (name of the layer), model (path), threshold; and the
+diameter of the objects, for a model that brings them to one size."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,11 +88,13 @@ class PredictedLayers:
             Whether to add a layer of probabilities; one that is there already is updated in any case.
         """
         source = predicted.source
-        facts = {
+        facts: dict[str, Any] = {
             "image": source.name,
             "model": str(predicted.model),
             "threshold": predicted.prediction.labeling.threshold,
         }
+        if predicted.prediction.diameter is not None:
+            facts["diameter"] = predicted.prediction.diameter
         with selection_kept(self._viewer):
             if probability or self.layer(source, "image") is not None:
                 self._put(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ from unetscope._napari.parts.sentence import sentence_label
 from unetscope._napari.parts.wheel import leave_wheel
 from unetscope._napari.predict.kept_model import KeptModel
 from unetscope._napari.predict.model_chooser import ModelChooser
-from unetscope._napari.predict.parts import AxesBox, FolderPart, FolderWork, ThresholdPart
+from unetscope._napari.predict.parts import AxesBox, DiameterPart, FolderPart, FolderWork, ThresholdPart
 from unetscope._napari.predict.predicted import Predicted, PredictedLayers
 from unetscope._napari.predict.targets import Target, chosen_layers, describe_layers, stepped_axes, target_of
 from unetscope._napari.train.runs import describe_device
@@ -95,7 +95,8 @@ class PredictWidget(Panel):
     def _segment_layers(self, card: ModelCard, targets: list[Target]) -> None:
         if not targets:
             raise InputError("no image is selected", fix="select one or more images in the layer list")
-        threshold, kept = self.threshold.threshold, self._model
+        threshold, diameter, kept = self.threshold.threshold, self.diameter.diameter(), self._model
+        found: list[float | None] = []
         names = targets[0].layer.name if len(targets) == 1 else f"{len(targets)} layers"
 
         def work(job: Job) -> str:
@@ -106,8 +107,10 @@ class PredictWidget(Panel):
                     model,
                     target.wanted,
                     threshold=threshold,
+                    diameter=diameter,
                     progress=job.share(index, len(targets), names),
                 )
+                found.append(prediction.diameter)
                 job.produce(Predicted(target.layer, target.image, target.part, prediction, card.path))
             return str(model.device)
 
@@ -116,12 +119,14 @@ class PredictWidget(Panel):
             done = f"Segmented {names} in {seconds:.1f} s ({describe_device(device)})."
             hidden = next((target.layer.name for target in targets if not target.layer.visible), None)
             self.say(done if hidden is None else f"{done} {_HIDDEN.format(hidden)}")
+            self._tell_diameters(found if diameter is None else ())
 
         self._results = []
         self._begin(work, f"Segmenting {names}", tell)
 
     def _segment_folder(self, card: ModelCard, folder: FolderWork) -> None:
         threshold, probabilities = self.threshold.threshold, self.probability.isChecked()
+        diameter, found = self.diameter.diameter(), list[float | None]()
 
         def work(job: Job) -> int:
             from unetscope.folders import predict_files
@@ -135,7 +140,7 @@ class PredictWidget(Panel):
                 of = f" of {total}" if total else ""
                 job.step(round(1000 * (done + part)), 1000 * total, f"Image {done + 1}{of}")
 
-            for _, number in predict_files(
+            for result, number in predict_files(
                 card.path,
                 folder.source,
                 folder.out,
@@ -143,15 +148,23 @@ class PredictWidget(Panel):
                 file_format=folder.file_format,
                 probabilities=probabilities,
                 threshold=threshold,
+                diameter=diameter,
                 overwrite=folder.overwrite,
                 progress=tell,
             ):
                 done, total = done + 1, number
+                found.append(result.diameter)
             return done
 
-        self._begin(
-            work, f"Segmenting {folder.source.name}", lambda count: self.say(f"{count} results: {folder.out}")
-        )
+        def conclude(count: int) -> None:
+            self.say(f"{count} results: {folder.out}")
+            self._tell_diameters(found if diameter is None else ())
+
+        self._begin(work, f"Segmenting {folder.source.name}", conclude)
+
+    def _tell_diameters(self, found: Sequence[float | None]) -> None:
+        """Show what was estimated, if this model estimates."""
+        self.diameter.show_found([each for each in found if each is not None and self.diameter.usable])
 
     def _begin(self, work: Callable[[Job], Any], title: str, on_done: Callable[[Any], None]) -> None:
         self.say("")
@@ -235,11 +248,13 @@ class PredictWidget(Panel):
         self.chooser.show_model(self.session.model)
         if self.chooser.card != before:
             self.threshold.show_card(self.chooser.card)
+            self.diameter.show_card(self.chooser.card)
         return self.chooser.card
 
     def _show_model(self, path: Path | None) -> None:
         self.chooser.show_model(path)
         self.threshold.show_card(self.chooser.card)
+        self.diameter.show_card(self.chooser.card)
         # Labels of another model do not follow this one's threshold.
         self._results = []
         self._update()
@@ -273,6 +288,7 @@ class PredictWidget(Panel):
             (self.targets, not folder),
             (self.shown_only, not folder and self.shown_only.isEnabled()),
             (self.folder, folder),
+            (self.diameter, self.diameter.usable),
         ):
             part.setVisible(shown)
             if (label := self._form.labelForField(part)) is not None:
@@ -303,6 +319,7 @@ class PredictWidget(Panel):
             "threshold suit before the whole stack is segmented.</p>"
         )
         self.folder = FolderPart()
+        self.diameter = DiameterPart()
         self.probability = QCheckBox("Show pro&babilities too")
         self.probability.setToolTip(
             "<p>Also give the probability of each pixel: as a layer, or for a folder as TIFF files.</p>"
@@ -323,6 +340,7 @@ class PredictWidget(Panel):
         self._form.addRow("&First axis", self.axes)
         self._form.addRow(self.shown_only)
         self._form.addRow(self.folder)
+        self._form.addRow("&Diameter", self.diameter)
         self._form.addRow(self.probability)
         self.body.addWidget(self.chooser)
         self.body.addLayout(self._form)

@@ -54,6 +54,7 @@ class TrainingProcess(FolderProcess):
         run: Path,
         recipe: Recipe,
         *,
+        start: Path | None = None,
         device: str = "auto",
         overwrite: bool = False,
         previews: bool = True,
@@ -67,6 +68,8 @@ class TrainingProcess(FolderProcess):
         run : Path
             The run folder; made if it is not there.
         recipe : Recipe
+        start : Path, optional
+            The model whose weights the training begins with.
         device : str
             ``"auto"``, or a torch device.
         overwrite : bool
@@ -81,6 +84,8 @@ class TrainingProcess(FolderProcess):
         """
         self._refuse_a_second()
         command = ["train", str(table), "--out", str(run), "--device", device]
+        if start is not None:
+            command += ["--from", str(start)]
         if overwrite:
             command.append("--overwrite")
         self._launch_training(run, command, recipe=recipe, previews=previews)

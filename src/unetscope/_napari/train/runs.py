@@ -11,6 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from unetscope import api
 from unetscope._words import count
 from unetscope.training.folder import COPIES, TABLE
 
@@ -78,16 +79,21 @@ def is_free(folder: Path) -> bool:
         return False
 
 
-def command_line(run: Path) -> str:
+def command_line(run: Path, start: Path | None = None) -> str:
     """What to type to train the same again, in the next folder.
 
     Parameters
     ----------
     run : Path
         The folder of a run that was started in the viewer.
+    start : Path, optional
+        The model whose weights it begins with.
     """
     again = run.with_name(f"{run.name}-again")
     words = ["unetscope", "train", str(run / COPIES / TABLE), "--recipe", str(run / "recipe.yaml")]
+    if start is not None:
+        names = {path: name for name, path in api.shipped_models().items()}
+        words += ["--from", names.get(start, str(start))]
     words += ["--out", str(again)]
     return subprocess.list2cmdline(words) if sys.platform == "win32" else shlex.join(words)
 

