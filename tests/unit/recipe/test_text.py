@@ -235,6 +235,15 @@ def test_the_loss_follows_the_kind_of_target_and_comes_back(before, kind, after)
     assert change(changed, {"target": {"kind": "binary"}}) == recipe
 
 
+def test_the_loss_follows_what_tells_objects_apart():
+    recipe = change(Recipe(), ["target.kind=instances", "target.separate=boundary"])
+    assert recipe.loss.kind == "ce+dice"
+    # Whatever else is changed then, or before.
+    assert change(recipe, ["seed=3"]).loss.kind == "ce+dice"
+    assert change(recipe, ["target.separate=distance"]).loss.kind == "bce+dice"
+    assert change(recipe, ["target.kind=binary"]).loss.kind == "bce+dice"
+
+
 @pytest.mark.parametrize("loss", [{"loss.kind": "bce+dice"}, {"loss": {"kind": "bce+dice"}}])
 def test_a_loss_that_is_asked_for_does_not_follow(loss):
     with pytest.raises(RecipeError, match=r"choose ce or ce\+dice for target.kind"):
