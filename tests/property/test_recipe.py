@@ -102,7 +102,13 @@ def mappings(draw):
     target["background"] = 0 if target["values"] is not None else draw(st.integers(0, 9))
     if target.get("ignore") in (target["background"], *(target["values"] or ())):
         target["ignore"] = None
-    head = "ce" if target.setdefault("kind", "binary") == "multiclass" else "bce"
+    kind, separate = target.setdefault("kind", "binary"), target.setdefault("separate", "gap")
+    several = kind == "multiclass" or (kind == "instances" and separate == "boundary")
+    head = "ce" if several else "bce"
+    if kind != "instances":
+        whole["preprocess"]["diameter"] = None
+    elif whole["preprocess"].get("diameter") is not None:
+        whole["preprocess"]["resize"] = whole["preprocess"]["crop"] = None
     loss["kind"] = draw(st.sampled_from([head, "dice", f"{head}+dice"]))
     if loss["kind"] == "dice":
         loss["border"] = None
