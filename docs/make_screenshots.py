@@ -101,11 +101,11 @@ def recipes(steps: Steps) -> None:
     from unetscope._napari.experiments.choices import CUSTOM
 
     dataset = steps.widgets[0]
-    dataset.open(Path("sample_data/heart/training"))
+    dataset.open(Path("sample_data/cells"))
     steps.wait_for(dataset.job)
     _, compare = steps.viewer.window.add_plugin_dock_widget("unetscope", "Experiments", tabify=True)
     compare.setup.choose(CUSTOM)
-    compare.setup.tick(["auto", "left-ventricle"])
+    compare.setup.tick(["auto", "hela-border"])
     compare.setup.seeds.setValue(2)
     compare.setup.minutes.setValue(MINUTES["recipes"])
     compare.start()
