@@ -70,7 +70,7 @@ def validate(network: UNet, samples: Sequence[Sample], recipe: Recipe) -> Valida
         probabilities = activate(network, logits).numpy()
         if recipe.target.kind != "multiclass":
             probabilities = object_maps(probabilities, recipe.target)[0][np.newaxis]
-            maps.append(probabilities[0])
+        maps.append(probabilities[0])
         counts.append(_counts(probabilities, sample, threshold))
         targets.append(sample.target)
     if recipe.target.sparse:

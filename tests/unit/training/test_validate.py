@@ -100,6 +100,15 @@ def test_dice_and_loss_are_means_over_images(judged) -> None:
     assert result.threshold == 0.5
 
 
+def test_strokes_of_several_classes_are_judged(judged) -> None:
+    sparse = change(Recipe(), {"target.kind": "multiclass", "target.ignore": 0, "target.background": 1})
+    maps = np.array([[3.0, -1.0, -1.0]]), np.array([[0.0, 2.0, 0.0]]), np.array([[0.0, 0.0, 2.0]])
+    result = judged([(*maps, np.array([[0, 1, 1]])), (*maps, np.array([[0, IGNORED, 2]]))], sparse)
+    # Of the first class one of two pixels is found; the second is found, and claimed once too often.
+    assert result.dice == pytest.approx((2 / 3 + 2 / 3) / 2)
+    assert result.threshold == 0.5
+
+
 def test_strokes_of_all_images_are_judged_together(judged) -> None:
     sparse = change(Recipe(), {"target.ignore": 0, "target.background": 1})
     first = np.array([[3.0, 3.0, -2.0, -2.0]]), np.array([[1, 1, IGNORED, 1]])
