@@ -25,6 +25,8 @@ from pathlib import Path
 
 import numpy as np
 
+from unetscope.evaluation.table import markdown
+
 HERE = Path(__file__).resolve().parent
 COLUMNS = {
     "ap50": "AP .5",
@@ -159,7 +161,7 @@ def table(runs: list[dict]) -> str:
         ]
         for run in runs
     ]
-    return "\n".join("| " + " | ".join(row) + " |" for row in [head, ["---"] * len(head), *rows])
+    return markdown(head, rows)
 
 
 if __name__ == "__main__":

