@@ -6,7 +6,7 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from PIL import Image
@@ -377,6 +377,8 @@ WORDS = st.text(st.characters(categories=["L", "N", "P", "S", "Zs"]), min_size=1
 
 
 @given(WORDS, st.sampled_from(["", "- ", "1. ", "# ", "> ", "+ ", "=", "12) ", "    "]))
+@example("#", "")
+@example("a ##", "")
 def test_text_stays_text_in_both_formats(words, beginning):
     text = beginning + words
     blocks = [

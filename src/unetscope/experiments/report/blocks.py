@@ -29,6 +29,8 @@ __all__ = [
 _SPECIAL = re.compile(r"[\\`*_\[\]<>|~&]")
 # What begins a list or a heading at the beginning of a line: the mark to escape.
 _LEADING = re.compile(r"^(\d*)([-+#=]|(?<=\d)[.)])")
+# What would close a heading, and not be of it.
+_CLOSING = re.compile(r"#$")
 
 
 @dataclass(frozen=True)
@@ -135,7 +137,7 @@ def to_markdown(blocks: Sequence[Block]) -> str:
 def _markdown(block: Block) -> str:
     match block:
         case Heading():
-            text = f"{'#' * block.level} {_text(block.text)}"
+            text = f"{'#' * block.level} {_heading(block.text)}"
         case Paragraph():
             text = _paragraph(block.text)
         case Notice():
@@ -154,6 +156,10 @@ def _markdown(block: Block) -> str:
 
 def _text(text: str) -> str:
     return _SPECIAL.sub(r"\\\g<0>", " ".join(text.split()))
+
+
+def _heading(text: str) -> str:
+    return _CLOSING.sub(r"\\#", _text(text))
 
 
 def _paragraph(text: str) -> str:
