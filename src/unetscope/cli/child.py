@@ -12,13 +12,14 @@ import os
 import signal
 import sys
 import threading
-import time
+from contextlib import suppress
 from pathlib import Path
+from typing import NoReturn
 
 from unetscope.cli import main
 from unetscope.training.folder import ENDED, RunFolder
 
-__all__ = ["end_with_parent", "yield_to_others"]
+__all__ = ["ParentWatch", "yield_to_others"]
 
 _NICENESS = 10
 _SECONDS_TO_LIVE = 8
@@ -30,37 +31,70 @@ def yield_to_others() -> None:
         os.nice(_NICENESS)
 
 
-def end_with_parent(run: Path) -> None:
-    """Wait for the end of standard input, in a thread, and then end the training in a run folder.
+class ParentWatch:
+    """Waits for the end of standard input, in a thread, and then ends the training in a folder.
 
     The training is asked to stop, interrupted as by Ctrl-C a second later, and again while it computes its
     scores, which nobody waits for. What is still there after some seconds is ended at once: model and
     history are in the run folder, and are never half-written.
+
+    Parameters
+    ----------
+    run : Path
+        The folder.
     """
-    threading.Thread(target=_wait_and_end, args=(RunFolder(run),), daemon=True).start()
 
+    def __init__(self, run: Path) -> None:
+        self._folder = RunFolder(run)
+        self._gone = threading.Event()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._wait_and_end, daemon=True)
 
-def _wait_and_end(folder: RunFolder) -> None:
-    # Not through sys.stdin, whose lock the interpreter wants when it ends.
-    while os.read(0, 1):
-        pass
-    if folder.path.is_dir():
-        folder.request_stop()
-    for _ in range(_SECONDS_TO_LIVE):
-        time.sleep(1)
-        _thread.interrupt_main()
-    if folder.status().get("state", "finished") not in ENDED:
-        folder.write_status(state="stopped")
-    os._exit(130)
+    def start(self) -> None:
+        """Begin to wait."""
+        self._thread.start()
+
+    def leave(self, code: int) -> NoReturn:
+        """End this process, whose work is over.
+
+        Parameters
+        ----------
+        code : int
+            The exit code, unless the work was ended from here.
+        """
+        self._over.set()
+        if self._gone.is_set():
+            self._thread.join()
+        os._exit(code)
+
+    def _wait_and_end(self) -> None:
+        # Not through sys.stdin, whose lock the interpreter wants when it ends.
+        while os.read(0, 1):
+            pass
+        self._gone.set()
+        if self._folder.path.is_dir():
+            self._folder.request_stop()
+        for _ in range(_SECONDS_TO_LIVE):
+            if self._over.wait(1):
+                break
+            _thread.interrupt_main()
+        # A second interrupt may have come while the first was being written down.
+        if self._folder.status().get("state", "finished") not in ENDED:
+            self._folder.write_status(state="stopped")
+        os._exit(130)
 
 
 if __name__ == "__main__":
     # Leave by way of all that cleans up, when the viewer is told to end the process at once.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     yield_to_others()
-    end_with_parent(Path(sys.argv[1]))
-    code = main(sys.argv[2:])
+    watch = ParentWatch(Path(sys.argv[1]))
+    watch.start()
+    code = 130
+    with suppress(KeyboardInterrupt):
+        code = main(sys.argv[2:])
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
     # All is written. Taking torch apart can last as long as an epoch on a busy machine, and the viewer waits.
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(code)
+    watch.leave(code)
