@@ -41,12 +41,12 @@ class Model:
     threshold : float
         For binary and instances: probability from which on a pixel is the object.
     seed : float
-        For instances: core from which on an object begins.
+        For instances: core, or part of a typical object's votes, from which on an object begins.
     minimum_size : int or None
         For instances: pixels of the smallest object, tuned; None if the recipe says it.
     diameter : float or None
-        Median diameter of the objects that it was trained on, pixels, before they were brought to one size;
-        None if they were not.
+        Median diameter of the objects that it was trained on, pixels of the images as they are; None unless
+        they are brought to one size or told apart by center.
     provenance : mapping
         Versions, data fingerprint, scores: whatever tells where the model came from.
     """

@@ -170,7 +170,9 @@ def test_a_nan_keeps_the_earlier_model(
     training = _prepare(disks(), tmp_path / "run")
     records = iter(training)
     first = next(records)
-    monkeypatch.setattr(loop, "segmentation_loss", lambda *a: torch.tensor(float("nan"), requires_grad=True))
+    monkeypatch.setattr(
+        loop, "segmentation_loss", lambda *a, **k: torch.tensor(float("nan"), requires_grad=True)
+    )
     with pytest.raises(TrainingError, match="epoch 2"):
         next(records)
     assert [r["epoch"] for r in training.run.history()] == [1]

@@ -75,7 +75,9 @@ def test_a_training_that_fails(
     disks: Disks, tmp_path: Path, states: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     training = _prepare(disks, tmp_path)
-    monkeypatch.setattr(loop, "segmentation_loss", lambda *a: torch.tensor(float("nan"), requires_grad=True))
+    monkeypatch.setattr(
+        loop, "segmentation_loss", lambda *a, **k: torch.tensor(float("nan"), requires_grad=True)
+    )
     with pytest.raises(TrainingError) as caught:
         list(training)
     assert states == ["preparing", "training", "failed"]

@@ -107,6 +107,7 @@ def mappings(draw):
     head = "ce" if several else "bce"
     if kind != "instances":
         whole["preprocess"]["diameter"] = None
+        whole["training"]["draw"] = "equally"
     elif whole["preprocess"].get("diameter") is not None:
         whole["preprocess"]["resize"] = whole["preprocess"]["crop"] = None
     loss["kind"] = draw(st.sampled_from([head, "dice", f"{head}+dice"]))

@@ -128,7 +128,7 @@ class Training:
             return None
         model = load_model(self.run.path, device=str(self.device))
         predictions = [predict(model, example.image) for example in kept]
-        if self.recipe.target.by_boundary or self.recipe.target.by_distance:
+        if self.recipe.target.kind == "instances" and not self.recipe.target.by_gap:
             predictions = self._separate(model, predictions)
         report = evaluate(
             [prediction.labels for prediction in predictions],

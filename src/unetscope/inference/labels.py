@@ -9,7 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unetscope.errors import InputError
-from unetscope.inference.instances import fill_holes, grow_objects, keep_large, label_objects, remove_small
+from unetscope.inference.instances import (
+    fill_holes,
+    gather_objects,
+    grow_objects,
+    keep_large,
+    label_objects,
+    remove_small,
+)
 from unetscope.inference.linking import link_in_time
 from unetscope.io.image import Image
 
@@ -32,7 +39,10 @@ class Labeling:
     minimum_size : int
         Connected parts with fewer pixels become background.
     seed : float
-        For instances with cores: where the core is at or above this, an object begins.
+        For instances with guides: the core, or the part of the votes of a typical object, from which on an
+        object begins.
+    diameter : float
+        Of a typical object, pixels; for instances told apart by center.
     link : bool
         For instances: whether an object of a time series keeps its number.
     """
@@ -42,6 +52,7 @@ class Labeling:
     threshold: float
     minimum_size: int = 0
     seed: float = 0.5
+    diameter: float = 1.0
     link: bool = False
 
     def at(self, threshold: float) -> Labeling:
@@ -65,7 +76,7 @@ class Labeling:
             )
         return replace(self, threshold=threshold)
 
-    def apply(self, probabilities: Image, cores: Image | None = None) -> Image:
+    def apply(self, probabilities: Image, guides: Image | None = None) -> Image:
         """Labels on the grid of the probabilities.
 
         The points of a time series are labeled each by itself; if they are linked, the same object then gets
@@ -75,13 +86,14 @@ class Labeling:
         ----------
         probabilities : Image
             float32; with one channel per class for multi-class, without channel axis otherwise.
-        cores : Image, optional
+        guides : Image, optional
             See `Prediction`.
         """
         points = probabilities.time_points()
-        inner = [None] * len(points) if cores is None else [point.data for point in cores.time_points()]
+        guiding = [None] * len(points) if guides is None else [each.data for each in guides.time_points()]
         labels = [
-            labels_from(point.channel_first(), self, core) for point, core in zip(points, inner, strict=True)
+            labels_from(point.channel_first(), self, guide)
+            for point, guide in zip(points, guiding, strict=True)
         ]
         data = np.stack(labels) if "T" in probabilities.axes else labels[0]
         if self.link and self.kind == "instances" and "T" in probabilities.axes:
@@ -90,7 +102,7 @@ class Labeling:
 
 
 def labels_from(
-    probabilities: NDArray[np.float32], labeling: Labeling, cores: NDArray[np.float32] | None = None
+    probabilities: NDArray[np.float32], labeling: Labeling, guides: NDArray[np.float32] | None = None
 ) -> NDArray[Any]:
     """Turn the probabilities of one frame or volume into labels.
 
@@ -99,8 +111,8 @@ def labels_from(
     probabilities : (K, *grid) float32 ndarray
         One map for binary and instances, one per class for multi-class.
     labeling : Labeling
-    cores : (*grid) float32 ndarray, optional
-        For instances: how deep inside its object each pixel lies, in [0, 1].
+    guides : (G, *grid) float32 ndarray, optional
+        For instances: what tells them apart; see `Prediction`.
 
     Returns
     -------
@@ -109,9 +121,14 @@ def labels_from(
     """
     if labeling.kind == "instances":
         foreground = probabilities[0] >= labeling.threshold
-        if cores is None:
+        if guides is None:
             return label_objects(remove_small(foreground.astype(np.uint8), labeling.minimum_size) > 0)
-        objects = grow_objects(foreground, cores, seed=labeling.seed)
+        if len(guides) == 1:
+            objects = grow_objects(foreground, guides[0], seed=labeling.seed)
+        else:
+            objects = gather_objects(
+                foreground, guides[1:], guides[0], seed=labeling.seed, diameter=labeling.diameter
+            )
         return keep_large(fill_holes(objects), labeling.minimum_size)
     if labeling.kind == "multiclass":
         classes = probabilities.argmax(axis=0)

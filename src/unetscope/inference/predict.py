@@ -42,9 +42,10 @@ class Prediction:
         one channel per class, background first.
     labeling : Labeling
         How the labels follow from the probabilities.
-    cores : Image or None
-        Instances told apart by boundary or distance: how deep inside its object a pixel lies, float32 in
-        [0, 1], without a channel axis.
+    guides : Image or None
+        What tells instances apart, unless it is a gap: float32, with channels. By boundary or distance: how
+        deep inside its object a pixel lies, in [0, 1]. By center: how surely it is not where objects meet,
+        in [0, 1], and along each axis how far it is to the center of its object, pixels.
     diameter : float or None
         Of the objects, pixels, given or estimated, where the model brings them to one size; else None.
     """
@@ -52,7 +53,7 @@ class Prediction:
     labels: Image
     probabilities: Image
     labeling: Labeling
-    cores: Image | None = None
+    guides: Image | None = None
     diameter: float | None = None
 
     def at(self, threshold: float) -> Prediction:
@@ -67,15 +68,15 @@ class Prediction:
 
     def labeled(self, labeling: Labeling) -> Prediction:
         """The same maps, labeled in another way."""
-        return replace(self, labels=labeling.apply(self.probabilities, self.cores), labeling=labeling)
+        return replace(self, labels=labeling.apply(self.probabilities, self.guides), labeling=labeling)
 
     def time_points(self) -> list[Prediction]:
         """The points of a time series one by one, or this prediction alone."""
         labels, maps = self.labels.time_points(), self.probabilities.time_points()
-        cores = [None] * len(labels) if self.cores is None else self.cores.time_points()
+        guides = [None] * len(labels) if self.guides is None else self.guides.time_points()
         return [
-            replace(self, labels=one, probabilities=map_, cores=core)
-            for one, map_, core in zip(labels, maps, cores, strict=True)
+            replace(self, labels=one, probabilities=map_, guides=guide)
+            for one, map_, guide in zip(labels, maps, guides, strict=True)
         ]
 
 
@@ -120,6 +121,7 @@ def predict_image(
         model.threshold,
         settings.prediction.minimum_size if model.minimum_size is None else model.minimum_size,
         model.seed,
+        model.diameter or 1.0,
         settings.prediction.link,
     )
     if threshold is not None:
@@ -127,11 +129,13 @@ def predict_image(
     _check_diameter(model, diameter)
     try:
         frames = _Frames(model, split_frames(image, settings.network.dimensions))
-        if diameter is None and model.diameter is not None:
-            diameter = frames.estimate(labeling, model.diameter)
-        probabilities, cores = _predict_maps(model, image, frames, diameter, progress)
-        labels = labeling.apply(probabilities, cores)
-        return Prediction(labels, probabilities, labeling, cores, diameter)
+        if diameter is None and settings.preprocess.diameter is not None:
+            diameter = frames.estimate(labeling)
+        if diameter is not None:
+            labeling = replace(labeling, diameter=diameter)
+        probabilities, guides = _predict_maps(model, image, frames, diameter, progress)
+        labels = labeling.apply(probabilities, guides)
+        return Prediction(labels, probabilities, labeling, guides, diameter)
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
@@ -164,8 +168,7 @@ def predict_probabilities(
     Returns
     -------
     (K, *grid) float32 ndarray
-        K is 1 (sigmoid), or the number of classes (softmax); and one more of distances, if the network has
-        them.
+        See `activate`.
     """
     axes = range(1, data.ndim)
     choices: Sequence[tuple[int, ...]] = [()]
@@ -175,14 +178,19 @@ def predict_probabilities(
     for index, choice in enumerate(choices):
         flipped = np.ascontiguousarray(np.flip(data, choice))
         logits = predict_logits(network, flipped, progress=part_of(progress, index, len(choices)))
-        total += np.flip(activate(network, logits).numpy(), choice)
+        maps = activate(network, logits).numpy()
+        for axis in choice:
+            if network.extra > 1:
+                # In a mirror, the center lies on the other side.
+                maps[axis - data.ndim] *= -1
+        total += np.flip(maps, choice)
     return (total / len(choices)).astype(np.float32)
 
 
 def object_maps(
     maps: NDArray[np.float32], target: Target
 ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-    """The probability of being an object, and how deep inside it, from the maps of a network.
+    """The probability of being an object, and what tells objects apart, from the maps of a network.
 
     Parameters
     ----------
@@ -192,12 +200,14 @@ def object_maps(
 
     Returns
     -------
-    (*grid) float32 ndarray, and another or None
-        Both in [0, 1]. Told apart by boundaries, a pixel is deep inside if it is not the rim.
+    (*grid) float32 ndarray, and (G, *grid) float32 ndarray or None
+        See `Prediction`. Told apart by boundaries, a pixel is deep inside if it is not the rim.
     """
     if target.by_boundary:
-        return 1 - maps[0], maps[1]
-    return maps[0], maps[1] if target.by_distance else None
+        return 1 - maps[0], maps[1:2]
+    if target.by_center:
+        return maps[0], np.concatenate([1 - maps[1:2], maps[2:]])
+    return maps[0], maps[1:2] if target.by_distance else None
 
 
 def _check_diameter(model: Model, diameter: float | None) -> None:
@@ -216,7 +226,7 @@ def _check_diameter(model: Model, diameter: float | None) -> None:
 def _predict_maps(
     model: Model, image: Image, frames: _Frames, diameter: float | None, progress: Progress | None
 ) -> tuple[Image, Image | None]:
-    """Probabilities and cores on the image's own grid; see `Prediction`."""
+    """Probabilities and guides on the image's own grid; see `Prediction`."""
     dimensions = model.recipe.network.dimensions
     maps = join_frames(
         [frames.maps(i, diameter, part_of(progress, i, len(frames))) for i in range(len(frames))],
@@ -229,11 +239,13 @@ def _predict_maps(
         axes = "TC" + axes[1:] if series else "C" + axes
         channels = tuple(f"class {value}" for value in model.values)
         return replace(image, data=maps, axes=axes, channels=channels, levels=()), None
-    parts = [
-        replace(image, data=part, axes=axes, channels=(), levels=())
-        for part in np.moveaxis(maps, 1 if series else 0, 0)
-    ]
-    return parts[0], parts[1] if len(parts) > 1 else None
+    first, others = np.split(maps, [1], axis=1 if series else 0)
+    probabilities = replace(image, data=first.squeeze(1 if series else 0), axes=axes, channels=(), levels=())
+    names = ("core", *(f"offset {axis}" for axis in axes[-dimensions:]))[: others.shape[1 if series else 0]]
+    if not names:
+        return probabilities, None
+    axes = "TC" + axes[1:] if series else "C" + axes
+    return probabilities, replace(image, data=others, axes=axes, channels=names, levels=())
 
 
 class _Frames:
@@ -256,23 +268,24 @@ class _Frames:
             return kept[1]
         return _predict_frame(self._model, self._frames[index], diameter, progress)
 
-    def estimate(self, labeling: Labeling, diameter: float) -> float:
+    def estimate(self, labeling: Labeling) -> float:
         """The median diameter of the objects in up to three frames, found again at their own size.
 
         Parameters
         ----------
         labeling : Labeling
-        diameter : float
-            Where to begin; the answer where nothing is found.
+            Its diameter is where to begin, and the answer where nothing is found.
         """
+        diameter = labeling.diameter
         chosen = sorted({0, len(self) // 2, len(self) - 1})
         for _ in range(_LOOKS):
             found = []
             for index in chosen:
                 maps = self.maps(index, diameter)
                 self._latest[index] = diameter, maps
-                cores = maps[1] if len(maps) > 1 else None
-                found.append(median_diameter(labels_from(maps[:1], labeling, cores)))
+                guides = maps[1:] if len(maps) > 1 else None
+                now = replace(labeling, diameter=diameter)
+                found.append(median_diameter(labels_from(maps[:1], now, guides)))
             measured = float(np.median([each for each in found if each] or [diameter]))
             if abs(math.log(measured / diameter)) < math.log(_CLOSE):
                 break
@@ -295,8 +308,12 @@ def _predict_frame(
     mirror = model.recipe.prediction.mirror
     maps = predict_probabilities(model.network, transform.image(data), mirror=mirror, progress=progress)
     if model.recipe.target.kind != "multiclass":
-        kept = [each for each in object_maps(maps, model.recipe.target) if each is not None]
-        return transform.image_back(np.stack(kept))
+        probability, guides = object_maps(maps, model.recipe.target)
+        if guides is None:
+            return transform.image_back(probability[np.newaxis])
+        for axis, step in zip(range(1, len(guides)), transform.step, strict=False):
+            guides[axis] *= step
+        return transform.image_back(np.concatenate([probability[np.newaxis], guides]))
     objects = transform.image_back(maps[1:])
     # Outside the crop nothing was looked at: background.
     return np.concatenate([np.clip(1 - objects.sum(axis=0, keepdims=True), 0, 1), objects])

@@ -31,9 +31,11 @@ class UNet(nn.Module):
     in_channels : int
         Channels of the image.
     out_channels : int
-        Maps of logits: 1 for binary, otherwise one per class; and one more with `distance`.
-    distance : bool
-        Whether the last map is no class, but says how deep inside its object a pixel lies.
+        Maps of logits: 1 for binary, otherwise one per class; and `extra` more.
+    extra : int
+        How many of the last maps are no classes (see `unetscope.network.outputs`).
+    unit : float
+        Of the maps that are offsets, pixels; kept with the weights.
 
     Notes
     -----
@@ -43,13 +45,16 @@ class UNet(nn.Module):
     """
 
     def __init__(
-        self, settings: Network, in_channels: int, out_channels: int, *, distance: bool = False
+        self, settings: Network, in_channels: int, out_channels: int, *, extra: int = 0, unit: float = 1.0
     ) -> None:
         super().__init__()
         self.settings = settings
         self.in_channels = in_channels
         self.out_channels = out_channels
-        self.distance = distance
+        self.extra = extra
+        # Not a constant of the recipe: it is measured, and who goes on with these weights needs the same.
+        self.register_buffer("unit", torch.tensor(unit), persistent=extra > 1)
+        self.unit: Tensor
         widths, dropout = settings.level_widths, settings.level_dropout
         self.down = nn.ModuleList(
             _block(settings, before, width, rate)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-__all__ = ["median_diameter", "object_distances", "object_rims", "separate_objects"]
+__all__ = ["ball_volume", "median_diameter", "object_distances", "object_rims", "separate_objects"]
 
 
 def separate_objects(mask: NDArray[Any]) -> NDArray[np.bool_]:
@@ -103,5 +103,9 @@ def median_diameter(mask: NDArray[Any]) -> float:
     sizes = np.unique(mask[mask > 0], return_counts=True)[1]
     if not sizes.size:
         return 0.0
-    unit = np.pi / 4 if mask.ndim == 2 else np.pi / 6
-    return float(np.median((sizes / unit) ** (1 / mask.ndim)))
+    return float(np.median((sizes / ball_volume(1.0, mask.ndim)) ** (1 / mask.ndim)))
+
+
+def ball_volume(diameter: float, dimensions: int) -> float:
+    """The pixels of a disk, or the voxels of a ball, of this diameter."""
+    return (np.pi / 4 if dimensions == 2 else np.pi / 6) * float(diameter**dimensions)

@@ -127,7 +127,7 @@ def to_classes(mask: NDArray[Any], target: Target, values: Sequence[int]) -> NDA
         classes = (labels > 0).astype(np.int16) + object_rims(np.maximum(labels, 0))
     else:
         classes = (labels > target.threshold).astype(np.int16)
-        if target.kind == "instances" and not target.by_distance:
+        if target.by_gap:
             # A region that nobody labeled is below 0, and no object to keep a gap to.
             classes[separate_objects(labels)] = 0
     if target.ignore is not None:

@@ -148,6 +148,7 @@ def plan_recipe(
             batch_size=batch,
             patch=design.patch,
             samples=samples,
+            draw="objects" if design.target.kind == "instances" else "equally",
             averaging=0.99,
         ),
         split=Split(validation=_validation(facts, given)),
@@ -276,7 +277,7 @@ def _target(facts: Fingerprint, given: Target, reasons: list[str]) -> Target:
     elif facts.numbered:
         reasons.append(
             f"The masks number their objects (about {facts.objects_per_image:.0f} per image), so objects are "
-            "told from background with a gap where they touch."
+            "told from background, and from each other by where their centers lie."
         )
         return Target(kind="instances", **read)
     if len(values) > 2:

@@ -197,7 +197,7 @@ def hela_border() -> Recipe:
     return Recipe(
         name="hela-border",
         preprocess=Preprocess(normalize=Normalize(method="minmax")),
-        target=Target(kind="instances"),
+        target=Target(kind="instances", separate="gap"),
         network=Network(depth=4, width=64, convs=2, dropout=(0.1, 0.15, 0.2, 0.25, 0.3)),
         loss=Loss(kind="bce", border=BorderWeights(w0=10, sigma=5)),
         optimizer=Optimizer(kind="sgd", learning_rate=0.001, momentum=0.99, nesterov=True),

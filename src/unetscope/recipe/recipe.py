@@ -123,12 +123,12 @@ class Target(_Section):
     """binary: object or background. multiclass: one class per mask value. instances: one object per mask
     value, each told from its neighbors."""
     separate: Annotated[
-        Literal["gap", "boundary", "distance"],
+        Literal["center", "gap", "boundary", "distance"],
         shown("Tell objects apart by", only={"kind": ("instances",)}),
-    ] = "gap"
-    """instances: what tells touching objects apart. gap: the foreground leaves a pixel between them.
-    boundary: the rim of each is a class of its own. distance: a second map says how deep inside its object
-    a pixel lies."""
+    ] = "center"
+    """instances: what tells touching objects apart. center: more maps say where the center of its object
+    lies from a pixel, and where objects meet. gap: the foreground leaves a pixel between them. boundary: the
+    rim of each is a class of its own. distance: a second map says how deep inside its object a pixel lies."""
     threshold: Annotated[NonNegative, shown("Mask threshold", only={"kind": ("binary",)})] = 0.0
     """binary: mask pixels above this are the object."""
     values: Annotated[
@@ -142,6 +142,16 @@ class Target(_Section):
     background: Annotated[int, Field(ge=0), shown("Background value")] = 0
     """Mask value of the background. Sparse annotation paints it, usually with 1, because 0 is not labeled.
     Predictions hold 0 for background always."""
+
+    @property
+    def by_center(self) -> bool:
+        """Whether the network says where the center of its object lies from a pixel."""
+        return self.kind == "instances" and self.separate == "center"
+
+    @property
+    def by_gap(self) -> bool:
+        """Whether the foreground leaves a pixel between objects."""
+        return self.kind == "instances" and self.separate == "gap"
 
     @property
     def by_boundary(self) -> bool:
@@ -384,6 +394,11 @@ class Training(_Section):
     """Size of the training samples cut from the images, pixels; whole images when left out."""
     samples: Annotated[Size | None, shown("Samples per epoch", none="one per image", example=100)] = None
     """Samples per epoch; one per training image when left out."""
+    draw: Annotated[
+        Literal["equally", "objects"], shown("Draw images", only={"target.kind": ("instances",)})
+    ] = "equally"
+    """equally: every image as often as any other. objects: one with four times as many objects twice as
+    often."""
     foreground: Annotated[Fraction, shown("Patches on objects")] = 0.5
     """Part of the patches that are centered on an object, so that rare objects are seen. The others lie
     anywhere; in sparse annotation, around a labeled pixel."""
@@ -457,6 +472,8 @@ class Recipe(_Section):
             raise ValueError(f"loss.kind bce is for one class; choose ce or ce+dice for {kind}")
         if not several and self.loss.cross_entropy == "ce":
             raise ValueError(f"loss.kind ce needs target.kind multiclass, not {self.target.kind}; choose bce")
+        if self.training.draw == "objects" and self.target.kind != "instances":
+            raise ValueError("training.draw objects needs target.kind instances, whose objects have numbers")
         if self.preprocess.diameter is not None:
             if self.target.kind != "instances":
                 raise ValueError("preprocess.diameter needs target.kind instances, whose objects have one")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -27,6 +26,7 @@ from unetscope.preprocess import (
 )
 from unetscope.recipe import Recipe
 from unetscope.training.augment import Placement, change_values, place, resample
+from unetscope.training.centers import center_offsets, contacts
 from unetscope.training.weights import weight_map
 
 __all__ = ["Batch", "Batches", "Example", "Sample", "check_channels", "extra_maps", "prepare_samples"]
@@ -60,7 +60,7 @@ class Example:
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """One prepared frame: normalized image, weights and distances if any, class indices; in one array.
+    """One prepared frame: normalized image, the maps that are needed, class indices; in one array.
 
     Attributes
     ----------
@@ -74,6 +74,8 @@ class Sample:
         Some foreground pixels.
     labeled : (N, D) int ndarray
         Some labeled pixels, if only strokes are labeled; otherwise none.
+    objects : int
+        How many there are, where the mask numbers them; otherwise 0.
     """
 
     name: str
@@ -81,6 +83,7 @@ class Sample:
     channels: int
     centers: NDArray[np.int_]
     labeled: NDArray[np.int_]
+    objects: int = 0
 
     @property
     def image(self) -> NDArray[np.float32]:
@@ -109,32 +112,51 @@ class Batch:
         Smaller than the images with valid padding.
     weights, distances : (B, *output size) float32 Tensor or None
         Where the recipe asks for them.
+    contacts : (B, *output size) bool Tensor or None
+        Where objects meet, if they are told apart by center.
+    offsets : (B, D, *output size) float32 Tensor or None
+        To the centers, in the unit of the network, then.
     """
 
     images: Tensor
     targets: Tensor
     weights: Tensor | None = None
     distances: Tensor | None = None
+    contacts: Tensor | None = None
+    offsets: Tensor | None = None
 
     @classmethod
-    def of(cls, images: Tensor, rest: Tensor, recipe: Recipe) -> Batch:
+    def of(cls, images: Tensor, rest: Tensor, recipe: Recipe, unit: Tensor) -> Batch:
         """A batch from images and what else the arrays of its samples hold, (B, E + 1, *output size)."""
-        extras = dict(zip(extra_maps(recipe), rest[:, :-1].unbind(1), strict=True))
-        return cls(images, rest[:, -1].long(), **extras)
+        maps = dict(zip(extra_maps(recipe), rest[:, :-1].unbind(1), strict=True))
+        if "objects" in maps:
+            objects = maps.pop("objects")
+            maps |= {"contacts": contacts(objects), "offsets": center_offsets(objects) / unit}
+        return cls(images, rest[:, -1].long(), **maps)
+
+    @property
+    def maps(self) -> dict[str, Tensor]:
+        """Weights, distances, contacts and offsets that are there, as `segmentation_loss` takes them."""
+        named = {name: getattr(self, name) for name in ("weights", "distances", "contacts", "offsets")}
+        return {name: each for name, each in named.items() if each is not None}
 
     def parts(self, count: int) -> Iterator[Batch]:
         """The same in so many parts, or one per sample if there are fewer."""
         images, targets = self.images.chunk(count), self.targets.chunk(count)
-        none = [None] * len(images)
-        weights = none if self.weights is None else self.weights.chunk(count)
-        distances = none if self.distances is None else self.distances.chunk(count)
-        yield from map(Batch, images, targets, weights, distances)
+        maps = {name: each.chunk(count) for name, each in self.maps.items()}
+        for part, (image, target) in enumerate(zip(images, targets, strict=True)):
+            yield Batch(image, target, **{name: each[part] for name, each in maps.items()})
 
 
 def extra_maps(recipe: Recipe) -> tuple[str, ...]:
-    """What a sample holds between image and class indices: "weights", "distances", both or neither."""
-    weights = ("weights",) if recipe.loss.border is not None else ()
-    return (*weights, "distances") if recipe.target.by_distance else weights
+    """What a sample holds between image and class indices: "weights", "distances" and "objects", or less."""
+    target = recipe.target
+    wanted = {
+        "weights": recipe.loss.border is not None,
+        "distances": target.by_distance,
+        "objects": target.by_center,
+    }
+    return tuple(name for name, is_wanted in wanted.items() if is_wanted)
 
 
 def prepare_samples(
@@ -224,12 +246,14 @@ class Batches:
                 fix="set training.patch, preprocess.resize, or training.batch_size=1",
             )
         self._check_spread(min(max(recipe.training.patch or grid) for grid in grids), network.stride)
+        self._labels = 1 + ("objects" in extra_maps(recipe))
+        self._unit = network.unit
         self._size_for = network.valid_size
         self._margin = network.margin
         self.per_epoch = recipe.training.samples or len(samples)
 
     def epoch(self, number: int) -> Iterator[Batch]:
-        """The batches of one epoch; every sample is drawn equally often.
+        """The batches of one epoch.
 
         Parameters
         ----------
@@ -239,11 +263,24 @@ class Batches:
         # No random state survives an epoch, so a run that is resumed after it draws the same batches.
         rng = np.random.default_rng([self.recipe.seed, number])
         generator = torch.Generator(self.device).manual_seed(int(rng.integers(2**63)))
-        rounds = math.ceil(self.per_epoch / len(self.samples))
-        order = np.concatenate([rng.permutation(len(self.samples)) for _ in range(rounds)])[: self.per_epoch]
+        order = self._order(rng)
         size = self.recipe.training.batch_size
         for start in range(0, len(order), size):
             yield self._batch([self.samples[i] for i in order[start : start + size]], rng, generator)
+
+    def _order(self, rng: np.random.Generator) -> NDArray[np.intp]:
+        """Indices of the samples of an epoch."""
+        if self.recipe.training.draw == "equally":
+            rounds = math.ceil(self.per_epoch / len(self.samples))
+            return np.concatenate([rng.permutation(len(self.samples)) for _ in range(rounds)])[
+                : self.per_epoch
+            ]
+        weights = np.sqrt([max(sample.objects, 1) for sample in self.samples])
+        # Evenly spaced, not drawn one by one: every epoch holds each sample about as often as it should.
+        places = (rng.random() + np.arange(self.per_epoch)) / self.per_epoch
+        first = rng.permutation(len(self.samples))
+        ends = np.cumsum(weights[first]) / weights.sum()
+        return rng.permutation(first[np.minimum(np.searchsorted(ends, places), len(first) - 1)])
 
     def _check_spread(self, side: int, stride: int) -> None:
         """Make sure that normalization has more than one value to take a spread from."""
@@ -263,13 +300,14 @@ class Batches:
         patch = self.recipe.training.patch or samples[0].grid
         size = [self._size_for(length) for length in patch]
         placements = [self._place(sample, size, rng) for sample in samples]
-        arrays = resample([sample.array for sample in samples], placements, size, labels=1).to(self.device)
+        arrays = resample([sample.array for sample in samples], placements, size, labels=self._labels)
+        arrays = arrays.to(self.device)
         channels = samples[0].channels
         images = change_values(arrays[:, :channels], self.recipe.augmentation, generator)
         rest = arrays[
             (slice(None), slice(channels, None), *(slice(self._margin, n - self._margin) for n in size))
         ]
-        return Batch.of(images, rest, self.recipe)
+        return Batch.of(images, rest, self.recipe, self._unit)
 
     def _place(self, sample: Sample, size: Sequence[int], rng: np.random.Generator) -> Placement:
         grid = np.asarray(sample.grid)
@@ -297,7 +335,7 @@ def _sample(
             expected="a mask on the image's grid",
             fix="correct or leave out this pair",
         )
-    objects = _objects(mask, recipe) if _needs_objects(recipe) else np.zeros(mask.grid, np.int32)
+    objects = _objects(mask, recipe)
     transform = preparation.transform(image.grid, diameter=median_diameter(objects))
     pixels = transform.image(preparation.normalized(image))
     try:
@@ -312,9 +350,13 @@ def _sample(
         parts.append(weight_map(objects, classes, recipe.loss.border)[np.newaxis])
     if recipe.target.by_distance:
         parts.append(object_distances(objects, mask.spacing)[np.newaxis])
+    if recipe.target.by_center:
+        parts.append(objects[np.newaxis].astype(np.float32))
     parts.append(classes[np.newaxis].astype(np.float32))
     labeled = _some(classes != IGNORED) if recipe.target.sparse else np.empty((0, classes.ndim), np.int_)
-    return Sample(name, np.concatenate(parts), len(pixels), _some(classes > 0), labeled)
+    return Sample(
+        name, np.concatenate(parts), len(pixels), _some(classes > 0), labeled, int(objects.max(initial=0))
+    )
 
 
 def _check_labels(samples: Sequence[Sample], examples: Sequence[Example], recipe: Recipe) -> None:
@@ -337,17 +379,14 @@ def _some(where: NDArray[np.bool_]) -> NDArray[np.int_]:
     return positions[:: max(1, len(positions) // _CENTERS)]
 
 
-def _needs_objects(recipe: Recipe) -> bool:
-    scaled = recipe.preprocess.diameter is not None
-    return recipe.loss.border is not None or recipe.target.by_distance or scaled
-
-
-def _objects(mask: Image, recipe: Recipe) -> NDArray[Any]:
-    """One number per object: the mask's own, or its connected parts; unlabeled pixels are no object."""
+def _objects(mask: Image, recipe: Recipe) -> NDArray[np.int32]:
+    """Objects as 1, 2, …: those of the mask, or its connected parts where their borders have weights."""
     from scipy import ndimage
 
     data = np.maximum(true_labels(mask.data, recipe.target), 0)
     if recipe.target.kind == "instances":
-        return data
+        return np.where(data > 0, np.searchsorted(np.unique(data[data > 0]), data) + 1, 0).astype(np.int32)
+    if recipe.loss.border is None:
+        return np.zeros(mask.grid, np.int32)
     labels, _ = ndimage.label(data > recipe.target.threshold, output=np.int32)
     return labels

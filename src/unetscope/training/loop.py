@@ -304,7 +304,7 @@ def _step(state: TrainingState, recipe: Recipe, batch: Batch, totals: _Totals) -
     for part in batch.parts(state.parts):
         with torch.autocast(device, torch.bfloat16) if half else contextlib.nullcontext():
             logits = state.network(part.images)
-        loss = segmentation_loss(logits, part.targets, recipe.loss, part.weights, part.distances)
+        loss = segmentation_loss(logits, part.targets, recipe.loss, **part.maps)
         value = float(loss.detach())
         if not math.isfinite(value):
             raise TrainingError(

@@ -9,7 +9,7 @@ from torch.nn import functional
 from unetscope.preprocess import IGNORED
 from unetscope.recipe.recipe import Loss
 
-__all__ = ["dice_loss", "distance_loss", "pixel_loss", "segmentation_loss"]
+__all__ = ["contact_loss", "dice_loss", "distance_loss", "offset_loss", "pixel_loss", "segmentation_loss"]
 
 
 def segmentation_loss(
@@ -17,15 +17,18 @@ def segmentation_loss(
     target: Tensor,
     settings: Loss,
     weights: Tensor | None = None,
+    *,
     distances: Tensor | None = None,
+    contacts: Tensor | None = None,
+    offsets: Tensor | None = None,
 ) -> Tensor:
     """The loss that a recipe asks for.
 
     Parameters
     ----------
     logits : (B, K, *grid) Tensor
-        K is 1 for one class against background, otherwise the number of classes; and one more where there
-        are distances.
+        K is 1 for one class against background, otherwise the number of classes; and more where there are
+        distances, or contacts and offsets.
     target : (B, *grid) integer Tensor
         Class indices; pixels of -1 do not count.
     settings : Loss
@@ -33,6 +36,11 @@ def segmentation_loss(
         Weights of the cross entropy's pixels.
     distances : (B, *grid) Tensor, optional
         How deep inside its object a pixel lies, in [0, 1], for the last map.
+    contacts : (B, *grid) bool Tensor, optional
+        Where objects meet, for the first map after the classes.
+    offsets : (B, D, *grid) Tensor, optional
+        How far it is to the center of a pixel's object, in the network's unit, for the last maps; with
+        `contacts`.
 
     Returns
     -------
@@ -44,11 +52,56 @@ def segmentation_loss(
     if distances is not None:
         total = total + distance_loss(logits[:, -1], distances, target)
         logits = logits[:, :-1]
+    if contacts is not None and offsets is not None:
+        axes = offsets.shape[1]
+        total = total + contact_loss(logits[:, -axes - 1], contacts, target, settings)
+        total = total + offset_loss(logits[:, -axes:], offsets, target)
+        logits = logits[:, : -axes - 1]
     if settings.cross_entropy is not None:
         total = total + pixel_loss(logits, target, weights)
     if settings.has_dice:
         total = total + dice_loss(logits, target, settings)
     return total
+
+
+def contact_loss(logits: Tensor, contacts: Tensor, target: Tensor, settings: Loss) -> Tensor:
+    """Half of what the recipe's loss, without weights, says of the places where objects meet.
+
+    Parameters
+    ----------
+    logits : (B, *grid) Tensor
+    contacts : (B, *grid) bool Tensor
+    target : (B, *grid) integer Tensor
+        Pixels of -1 do not count.
+    settings : Loss
+
+    Returns
+    -------
+    Tensor
+        Scalar.
+    """
+    truth = torch.where(target == IGNORED, IGNORED, contacts.long())
+    return 0.5 * segmentation_loss(logits[:, None], truth, settings)
+
+
+def offset_loss(logits: Tensor, offsets: Tensor, target: Tensor) -> Tensor:
+    """Smooth L1 loss (Girshick 2015, arXiv:1504.08083) of offsets, summed over axes, mean over object pixels.
+
+    Parameters
+    ----------
+    logits, offsets : (B, D, *grid) Tensor
+        Predicted and true, in the same unit.
+    target : (B, *grid) integer Tensor
+        Only pixels above 0 count.
+
+    Returns
+    -------
+    Tensor
+        Scalar; 0 without objects.
+    """
+    inside = target > 0
+    each = functional.smooth_l1_loss(logits, offsets, reduction="none").sum(1)
+    return (each * inside).sum() / inside.sum().clamp(min=1)
 
 
 def distance_loss(logits: Tensor, distances: Tensor, target: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from unetscope.inference import Labeling, Prediction
 __all__ = ["smallest_object", "tune_labeling"]
 
 _THRESHOLDS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
-_SEEDS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+_SEEDS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 # Predicted pixels that are labeled again and again, so that this takes seconds, not minutes.
 _PIXELS = 4_000_000
 _ROUNDS = 2
@@ -33,7 +33,7 @@ def tune_labeling(
     Parameters
     ----------
     predictions : sequence of Prediction
-        Of validation images, with cores.
+        Of validation images, with guides.
     truths : sequence of (*grid) integer ndarray
         One value per object; 0 is background, below 0 nobody labeled.
     labeling : Labeling

@@ -16,7 +16,7 @@ from unetscope.model import Model
 from unetscope.network import UNet, network_for
 from unetscope.preprocess import Preparation, class_values, median_diameter, true_labels
 from unetscope.recipe import Recipe
-from unetscope.training.dataset import Example, check_channels, prepare_samples
+from unetscope.training.dataset import Example, Sample, check_channels, extra_maps, prepare_samples
 from unetscope.training.loop import EpochRecord, TrainingState, train_epochs
 from unetscope.training.run import DataEntry, Run, file_hash
 from unetscope.training.split import Division, divide
@@ -97,7 +97,7 @@ def _fit(run: Run, examples: Sequence[Example], device: torch.device) -> Iterato
     validation = prepare_samples([examples[i] for i in division.validation], recipe, preparation, values)
     check_channels([*training, *validation])
     diameter = _typical_diameter(chosen, recipe)
-    network = _new_network(recipe, training[0].channels, values, device)
+    network = _new_network(recipe, training[0].channels, values, device, _diameter_seen(training, recipe))
     run.load_start(network)
     state = TrainingState(recipe, network)
     run.load_checkpoint(state)
@@ -175,20 +175,31 @@ def _division(data: Sequence[DataEntry]) -> Division:
     return Division(*(tuple(i for i, entry in enumerate(data) if entry.role == role) for role in roles))
 
 
-def _new_network(recipe: Recipe, channels: int, values: Sequence[int], device: torch.device) -> UNet:
+def _new_network(
+    recipe: Recipe, channels: int, values: Sequence[int], device: torch.device, diameter: float
+) -> UNet:
     with torch.random.fork_rng([]):
         torch.manual_seed(recipe.seed)
-        network = network_for(recipe, channels, values)
+        network = network_for(recipe, channels, values, diameter=diameter)
     if recipe.network.dimensions == 2:
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network.to(device)
 
 
 def _typical_diameter(examples: Sequence[Example], recipe: Recipe) -> float | None:
-    """Median over images of their objects' median diameter, where the recipe brings objects to one size."""
-    if recipe.preprocess.diameter is None:
+    """Median over images of their objects' median diameter, where the recipe needs it to predict."""
+    if recipe.preprocess.diameter is None and not recipe.target.by_center:
         return None
     found = [median_diameter(np.maximum(true_labels(e.mask.data, recipe.target), 0)) for e in examples]
+    return float(np.median([each for each in found if each]))
+
+
+def _diameter_seen(samples: Sequence[Sample], recipe: Recipe) -> float:
+    """Median over samples of their objects' median diameter; 2 where nothing is measured by it."""
+    if not recipe.target.by_center:
+        return 2.0
+    place = extra_maps(recipe).index("objects")
+    found = [median_diameter(sample.array[sample.channels + place].astype(np.int32)) for sample in samples]
     return float(np.median([each for each in found if each]))
 
 

@@ -66,7 +66,7 @@ def validate(network: UNet, samples: Sequence[Sample], recipe: Recipe) -> Valida
     losses, counts, maps, targets = [], [], [], []
     for sample in samples:
         logits = predict_logits(network, sample.image)
-        losses.append(_loss(logits, sample, recipe))
+        losses.append(_loss(logits, sample, recipe, network.unit))
         probabilities = activate(network, logits).numpy()
         if recipe.target.kind != "multiclass":
             probabilities = object_maps(probabilities, recipe.target)[0][np.newaxis]
@@ -114,10 +114,10 @@ def tune_threshold(maps: Sequence[NDArray[np.float32]], targets: Sequence[NDArra
     return float(_THRESHOLDS[best[np.abs(_THRESHOLDS[best] - 0.5).argmin()]])
 
 
-def _loss(logits: Tensor, sample: Sample, recipe: Recipe) -> float:
+def _loss(logits: Tensor, sample: Sample, recipe: Recipe, unit: Tensor) -> float:
     rest = torch.from_numpy(sample.array[sample.channels :])[None]
-    batch = Batch.of(torch.from_numpy(sample.image)[None], rest, recipe)
-    return float(segmentation_loss(logits[None], batch.targets, recipe.loss, batch.weights, batch.distances))
+    batch = Batch.of(torch.from_numpy(sample.image)[None], rest, recipe, unit)
+    return float(segmentation_loss(logits[None], batch.targets, recipe.loss, **batch.maps))
 
 
 def _counts(probabilities: NDArray[np.float32], sample: Sample, threshold: float) -> dict[int, Counts]:

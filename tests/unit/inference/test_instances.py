@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import ndimage
 
-from unetscope.inference.instances import fill_holes, grow_objects, keep_large
+from unetscope.inference.instances import fill_holes, gather_objects, grow_objects, keep_large
 from unetscope.preprocess import object_distances
 
 
@@ -34,6 +34,50 @@ def test_touching_objects_are_told_apart(centers: tuple[tuple[int, ...], ...], g
     # Same objects, whatever their numbers.
     same = [(found == found[center]) & (truth == truth[center]) for center in centers]
     assert sum(part.sum() for part in same) >= 0.98 * (truth > 0).sum()
+
+
+def offsets_of(truth: np.ndarray, rng: np.random.Generator, error: float = 0.0) -> np.ndarray:
+    """To the center of each pixel's object, wrong by so many pixels on average; nonsense outside."""
+    centers = np.array([np.argwhere(truth == number).mean(0) for number in range(1, truth.max() + 1)])
+    offsets = centers[np.maximum(truth, 1) - 1] - np.moveaxis(np.indices(truth.shape), 0, -1)
+    offsets += rng.normal(0, error, offsets.shape)
+    offsets[truth == 0] = 100
+    return np.moveaxis(offsets, -1, 0).astype(np.float32)
+
+
+@pytest.mark.parametrize("error", [0.0, 1.0])
+@pytest.mark.parametrize(
+    ("centers", "grid"),
+    [(((12, 10), (12, 25), (30, 18)), (44, 40)), (((10, 10, 9), (10, 10, 22)), (20, 20, 32))],
+)
+def test_pixels_that_point_to_one_place_are_an_object(
+    centers: tuple[tuple[int, ...], ...], grid: tuple[int, ...], error: float
+) -> None:
+    truth = disks(*centers, radius=8, grid=grid)
+    offsets = offsets_of(truth, np.random.default_rng(0), error)
+    weights = np.ones(grid, np.float32)
+    found = gather_objects(truth > 0, offsets, weights, seed=0.3, diameter=16)
+    assert found.dtype == np.int32
+    assert found.max() == len(centers)
+    assert ((found > 0) == (truth > 0)).all()
+    for number, center in enumerate(centers, start=1):
+        assert (found[truth == number] == found[center]).mean() > (0.99 if error else 0.999)
+
+
+def test_few_votes_or_light_ones_make_no_center() -> None:
+    truth = disks((10, 10), (10, 26), radius=8, grid=(20, 36))
+    small = (truth == 2) & (np.indices(truth.shape)[1] > 29)
+    truth[(truth == 2) & ~small] = 0
+    offsets = offsets_of(truth, np.random.default_rng(0))
+    weights = np.ones(truth.shape, np.float32)
+    share = small.sum() / (truth == 1).sum()
+    for seed, count in ((0.6 * share, 2), (1.5 * share, 1)):
+        assert gather_objects(truth > 0, offsets, weights, seed=seed, diameter=16).max() == count
+    weights[small] = 0.1
+    assert gather_objects(truth > 0, offsets, weights, seed=0.6 * share, diameter=16).max() == 1
+    # Without any center, objects are the connected parts.
+    assert gather_objects(truth > 0, offsets, weights, seed=9.0, diameter=16).max() == 2
+    assert gather_objects(truth < 0, offsets, weights, seed=0.5, diameter=16).max() == 0
 
 
 def test_a_part_without_a_core_is_an_object() -> None:

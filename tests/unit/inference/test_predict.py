@@ -7,12 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from unetscope.errors import InputError
 from unetscope.inference import Labeling, labels_from, object_maps, predict_image, predict_probabilities
 from unetscope.io.image import Image, Source
 from unetscope.model import Model
-from unetscope.network import UNet
+from unetscope.network import network_for
 
 Make = Callable[..., Model]
 
@@ -312,23 +313,49 @@ for _center in ((14, 14), (14, 46), (34, 20), (32, 50)):
     DISKS[np.hypot(*np.ogrid[-_center[0] : 48 - _center[0], -_center[1] : 64 - _center[1]]) <= 8] = 1
 
 
-@pytest.mark.parametrize("separate", ["boundary", "distance"])
-def test_cores_and_probabilities_lie_on_the_grid_of_the_image(model: Make, separate: str) -> None:
+@pytest.mark.parametrize("separate", ["boundary", "distance", "center"])
+def test_guides_and_probabilities_lie_on_the_grid_of_the_image(model: Make, separate: str) -> None:
     settings = ("target.kind=instances", f"target.separate={separate}")
     made = model(*settings, *(("loss.kind=ce",) if separate == "boundary" else ()))
-    count = 3 if separate == "boundary" else 2
-    network = UNet(made.recipe.network, 1, count, distance=separate == "distance").eval()
+    network = network_for(made.recipe, 1, (0, 1), diameter=6.0).eval()
     made = replace(made, network=network)
     image = Image(np.random.default_rng(0).random((2, 20, 30)).astype(np.float32), "TYX", units="mm")
     prediction = predict_image(made, image)
-    assert prediction.cores is not None
-    for part in (prediction.probabilities, prediction.cores, prediction.labels):
+    assert prediction.guides is not None
+    for part in (prediction.probabilities, prediction.labels):
         assert (part.axes, part.data.shape, part.units) == ("TYX", (2, 20, 30), "mm")
+    names = ("core", "offset Y", "offset X")[: 3 if separate == "center" else 1]
+    assert (prediction.guides.axes, prediction.guides.channels) == ("TCYX", names)
+    assert (prediction.guides.data.shape, prediction.guides.units) == ((2, len(names), 20, 30), "mm")
     maps = predict_probabilities(network, image.data[0][np.newaxis])
-    objects, cores = object_maps(maps, made.recipe.target)
+    objects, guides = object_maps(maps, made.recipe.target)
     np.testing.assert_allclose(prediction.probabilities.data[0], objects, rtol=1e-6)
-    np.testing.assert_allclose(prediction.cores.data[0], cores, rtol=1e-6)
-    assert [point.cores.axes for point in prediction.time_points() if point.cores] == ["YX", "YX"]
+    np.testing.assert_allclose(prediction.guides.data[0], guides, rtol=1e-6)
+    assert [point.guides.axes for point in prediction.time_points() if point.guides] == ["CYX", "CYX"]
+
+
+def test_a_mirror_turns_offsets_around(model: Make) -> None:
+    made = model("target.kind=instances")
+    network = network_for(made.recipe, 1, (0, 1), diameter=6.0).eval()
+    data = np.random.default_rng(0).random((1, 16, 16)).astype(np.float32)
+    maps = predict_probabilities(network, data, mirror=True)
+    flipped = predict_probabilities(network, data[:, ::-1].copy(), mirror=True)[:, ::-1]
+    np.testing.assert_allclose(flipped[[0, 1, 3]], maps[[0, 1, 3]], atol=1e-5)
+    np.testing.assert_allclose(flipped[2], -maps[2], atol=1e-5)
+    assert np.abs(maps[2]).max() > 1e-3
+
+
+def test_offsets_are_pixels_of_the_image_whatever_the_network_sees(model: Make) -> None:
+    made = replace(model("target.kind=instances", "preprocess.diameter=8"), diameter=8.0)
+    network = network_for(made.recipe, 1, (0, 1), diameter=8.0).eval()
+    torch.nn.init.zeros_(network.head.weight)
+    network.head.bias.data = torch.tensor([9.0, -9.0, 0.5, -1.0])
+    made = replace(made, network=network)
+    prediction = predict_image(made, Image(np.zeros((24, 32), np.float32), "YX"), diameter=16)
+    assert prediction.guides is not None
+    # In units of 4 pixels of the network, each of which is 2 of the image.
+    np.testing.assert_allclose(prediction.guides.data[:, 12, 16], [1, 4, -8], atol=1e-3)
+    assert prediction.labeling.diameter == 16
 
 
 def test_the_diameter_is_estimated_from_the_image_itself(model: Make) -> None:

@@ -16,7 +16,7 @@ from unetscope.preprocess import (
 from unetscope.recipe.recipe import Target
 
 BINARY = Target()
-INSTANCES = Target(kind="instances")
+INSTANCES = Target(kind="instances", separate="gap")
 STROKES = Target(ignore=0, background=1)
 STROKES_OF_CLASSES = Target(kind="multiclass", ignore=0, background=1)
 
@@ -190,14 +190,14 @@ def test_many_touching_objects_are_all_told_apart():
 @pytest.mark.parametrize("ignored", [2, 9])
 def test_no_gap_is_left_toward_pixels_that_nobody_labeled(ignored):
     mask = np.array([[0, 3, 3, ignored, ignored, 5, 5, 0]])
-    classes = to_classes(mask, Target(kind="instances", ignore=ignored), (0, 1))
+    classes = to_classes(mask, Target(kind="instances", separate="gap", ignore=ignored), (0, 1))
     assert classes.tolist() == [[0, 1, 1, IGNORED, IGNORED, 1, 1, 0]]
 
 
 def test_the_mask_itself_is_left_alone():
     mask = squares((1, 4))
     before = mask.copy()
-    to_classes(mask, Target(kind="instances", ignore=2), (0, 1))
+    to_classes(mask, Target(kind="instances", separate="gap", ignore=2), (0, 1))
     np.testing.assert_array_equal(mask, before)
 
 
@@ -242,7 +242,7 @@ def test_0_must_not_be_one_class_more():
 
 def test_strokes_of_objects_keep_a_gap_to_each_other_and_none_to_the_background():
     mask = np.array([[0, 1, 1, 2, 2, 3, 3, 0]])
-    classes = to_classes(mask, Target(kind="instances", ignore=0, background=1), (0, 1))
+    classes = to_classes(mask, Target(kind="instances", separate="gap", ignore=0, background=1), (0, 1))
     assert classes.tolist() == [[IGNORED, 0, 0, 1, 0, 1, 1, IGNORED]]
 
 

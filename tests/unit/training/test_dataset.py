@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import torch
 
 from unetscope.errors import InputError
 from unetscope.io.image import Image
-from unetscope.network import UNet
+from unetscope.network import UNet, network_for
 from unetscope.preprocess import IGNORED, Preparation, object_distances
 from unetscope.recipe import Recipe
 from unetscope.training.dataset import Batch, Batches, Example, Sample, prepare_samples
@@ -194,7 +195,7 @@ def test_a_sample_holds_image_weights_and_classes(recipe: MakeRecipe) -> None:
 
 def test_touching_instances_are_different_objects(recipe: MakeRecipe) -> None:
     mask = np.repeat([[5, 5, 9, 9]], 4, axis=0)
-    made = recipe("target.kind=instances", "loss.border={balance: false}")
+    made = recipe("target.kind=instances", "target.separate=gap", "loss.border={balance: false}")
     sample = _prepare(made, mask)
     np.testing.assert_allclose(sample.array[1], 1 + border_term(mask, w0=10, sigma=5))
     assert sample.array[1].min() > 5
@@ -291,6 +292,34 @@ def test_distances_lie_between_image_and_classes(recipe: MakeRecipe) -> None:
     assert (plain.weights, plain.distances) == (None, None)
 
 
+def test_objects_lie_before_the_classes_and_become_contacts_and_offsets(recipe: MakeRecipe) -> None:
+    made = recipe("target.kind=instances", "training.batch_size=3")
+    sample = _prepare(made, TOUCHING)
+    assert sample.objects == 2
+    np.testing.assert_array_equal(sample.array[1], np.select([TOUCHING == 7, TOUCHING == 9], [1, 2]))
+    np.testing.assert_array_equal(sample.target, TOUCHING > 0)
+    network = network_for(made, 1, (0, 1), diameter=8.0)
+    batch = next(Batches([sample] * 3, made, network, torch.device("cpu")).epoch(1))
+    assert set(batch.maps) == {"contacts", "offsets"}
+    assert batch.contacts is not None
+    # Four pixels wide, and two longer than the objects at both ends.
+    np.testing.assert_array_equal(batch.contacts[0].nonzero().amin(0), [3, 10])
+    np.testing.assert_array_equal(batch.contacts[0].nonzero().amax(0), [16, 13])
+    # Half a diameter is the unit.
+    np.testing.assert_allclose(batch.offsets[0, :, 5, 2], [4.5 / 4, 4.5 / 4])
+    assert [set(part.maps) for part in batch.parts(2)] == [set(batch.maps)] * 2
+
+
+def test_images_with_many_objects_are_drawn_more_often(recipe: MakeRecipe) -> None:
+    made = recipe("target.kind=instances", "training.draw=objects", "training.samples=60")
+    samples = [replace(_prepare(made, TOUCHING), objects=count) for count in (1, 16, 0)]
+    batches = _batches(samples, made)
+    for seed in range(5):
+        drawn = np.bincount(batches._order(np.random.default_rng(seed)), minlength=3)
+        np.testing.assert_allclose(drawn, [10, 40, 10], atol=1)
+    assert len(batches._order(np.random.default_rng(0))) == 60
+
+
 def test_a_batch_in_parts_is_the_batch(recipe: MakeRecipe) -> None:
     made = recipe("target.kind=instances", "target.separate=distance", "training.batch_size=3")
     batch = next(_batches([_prepare(made, TOUCHING)] * 3, made).epoch(1))
@@ -301,7 +330,7 @@ def test_a_batch_in_parts_is_the_batch(recipe: MakeRecipe) -> None:
         assert torch.equal(torch.cat([getattr(part, name) for part in parts]), getattr(batch, name))
 
 
-@pytest.mark.parametrize("separate", ["gap", "boundary", "distance"])
+@pytest.mark.parametrize("separate", ["center", "gap", "boundary", "distance"])
 def test_objects_are_brought_to_one_size(recipe: MakeRecipe, separate: str) -> None:
     loss = "ce" if separate == "boundary" else "bce"
     made = recipe(

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from unetscope.preprocess import IGNORED
 from unetscope.recipe.recipe import Loss
-from unetscope.training.losses import dice_loss, distance_loss, pixel_loss, segmentation_loss
+from unetscope.training.losses import dice_loss, distance_loss, offset_loss, pixel_loss, segmentation_loss
 
 EPS = 1e-5
 
@@ -193,6 +193,21 @@ def test_distances_add_their_mean_error_over_labeled_pixels() -> None:
     error = (0.5 + 0 + 0.5 + 0.25 + 0.5 + 0.5 + 0.5) / 7
     assert float(both - segmentation_loss(BINARY, target, Loss())) == pytest.approx(error, abs=1e-6)
     assert distance_loss(maps[:, 1], inside, torch.full_like(target, IGNORED)) == 0
+
+
+def test_contacts_and_offsets_add_half_a_loss_and_a_smooth_error() -> None:
+    meet = torch.tensor([[[True, False], [False, False]], [[False, True], [True, False]]])
+    target = torch.tensor([[[1, 1], [0, IGNORED]], [[1, 0], [0, 0]]])
+    offsets = torch.zeros(2, 2, 2, 2)
+    offsets[0, 0, 0, 0], offsets[0, 1, 0, 1], offsets[1, 0, 0, 1] = 3.0, 0.5, 99.0
+    maps = torch.cat([BINARY, -BINARY, torch.zeros(2, 2, 2, 2)], dim=1)
+    settings = Loss()
+    both = segmentation_loss(maps, target, settings, contacts=meet, offsets=offsets)
+    truth = torch.where(target == IGNORED, IGNORED, meet.long())
+    expected = segmentation_loss(BINARY, target, settings) + 0.5 * segmentation_loss(-BINARY, truth, settings)
+    # |3| − 1/2 and 0.5²/2 of the three pixels of objects; the fourth offset lies outside.
+    _close(both, float(expected) + (2.5 + 0.125 + 0) / 3)
+    assert offset_loss(maps[:, 2:], offsets, torch.zeros_like(target)) == 0
 
 
 def test_volumes() -> None:

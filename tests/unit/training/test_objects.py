@@ -20,7 +20,9 @@ LABELING = Labeling("instances", (0, 1), 0.5, seed=0.5)
 def predicted(cores: np.ndarray, probabilities: np.ndarray, labeling: Labeling = LABELING) -> Prediction:
     maps = Image(probabilities.astype(np.float32), "YX")
     nothing = maps.with_data(np.zeros(maps.data.shape, np.int32))
-    return Prediction(nothing, maps, labeling, Image(cores.astype(np.float32), "YX")).labeled(labeling)
+    return Prediction(nothing, maps, labeling, Image(cores[np.newaxis].astype(np.float32), "CYX")).labeled(
+        labeling
+    )
 
 
 def test_a_seed_that_tells_two_objects_apart_is_found() -> None:

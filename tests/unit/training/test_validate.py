@@ -59,7 +59,8 @@ def test_equally_good_thresholds_give_the_middle() -> None:
 class _Fixed(nn.Module):
     """Answers with the image itself, which the test fills with logits."""
 
-    distance = False
+    extra = 0
+    unit = torch.tensor(1.0)
 
     def forward(self, image: Tensor) -> Tensor:
         return image

@@ -1,0 +1,66 @@
+"""What a network learns about objects told apart by center, made from their numbers on the device."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+__all__ = ["center_offsets", "contacts"]
+
+_POOL = {2: functional.max_pool2d, 3: functional.max_pool3d}
+# Pixels from which two objects are seen, to each side: wide enough to survive smoothing, and narrower than a
+# small nucleus.
+_REACH = 2
+
+
+def contacts(objects: Tensor) -> Tensor:
+    """Pixels with two different objects, or more, at most two pixels away along each axis.
+
+    Parameters
+    ----------
+    objects : (B, *grid) float Tensor
+        One whole number per object; 0 is background, below 0 nobody labeled.
+
+    Returns
+    -------
+    (B, *grid) bool Tensor
+    """
+    nowhere = torch.finfo(objects.dtype).max
+    present = objects > 0
+    highest = _largest_around(objects)
+    lowest = -_largest_around(torch.where(present, -objects, -nowhere))
+    return (highest > 0) & (highest != lowest)
+
+
+def center_offsets(objects: Tensor) -> Tensor:
+    """How far it is from each pixel to the center of mass of its object, along each axis.
+
+    Parameters
+    ----------
+    objects : (B, *grid) float Tensor
+        As for `contacts`.
+
+    Returns
+    -------
+    (B, D, *grid) float32 Tensor
+        Pixels; 0 outside the objects. Of an object that is cut off, the part that is there has the center.
+    """
+    numbers = objects.clamp(min=0).long()
+    count = int(numbers.max()) + 1
+    first = count * torch.arange(len(numbers), device=numbers.device)
+    index = (numbers + first.reshape(-1, *[1] * (numbers.ndim - 1))).flatten()
+    sizes = index.bincount(minlength=count * len(numbers)).clamp(min=1)
+    offsets = []
+    for axis, length in enumerate(numbers.shape[1:], start=1):
+        shape = [-1 if at == axis else 1 for at in range(numbers.ndim)]
+        places = torch.arange(length, device=numbers.device, dtype=torch.float32).reshape(shape)
+        places = places.expand(numbers.shape)
+        sums = index.bincount(places.flatten(), minlength=count * len(numbers))
+        offsets.append((sums / sizes)[index].reshape(numbers.shape) - places)
+    return torch.stack(offsets, dim=1).float() * (objects > 0)[:, None]
+
+
+def _largest_around(values: Tensor) -> Tensor:
+    pool = _POOL[values.ndim - 1]
+    return pool(values[:, None], 2 * _REACH + 1, stride=1, padding=_REACH)[:, 0]
