@@ -328,10 +328,11 @@ def _step(state: TrainingState, recipe: Recipe, batch: Batch, totals: _Totals) -
 def _average(averaged: UNet, network: UNet, decay: float, steps: int) -> None:
     """Exponential moving average; it forgets the random start quickly at first."""
     decay = min(decay, (1 + steps) / (10 + steps))
-    for mean, value in zip(averaged.state_dict().values(), network.state_dict().values(), strict=True):
-        if mean.is_floating_point():
-            mean.lerp_(value, 1 - decay)
-        else:
+    means, values = list(averaged.state_dict().values()), list(network.state_dict().values())
+    numbers = [place for place, mean in enumerate(means) if mean.is_floating_point()]
+    torch._foreach_lerp_([means[i] for i in numbers], [values[i] for i in numbers], 1 - decay)
+    for mean, value in zip(means, values, strict=True):
+        if not mean.is_floating_point():
             mean.copy_(value)
 
 
