@@ -144,7 +144,8 @@ def describe_diameter(card: ModelCard) -> str:
     """How large the objects were that a model has learned, and what they are brought to."""
     if card.diameter is None:
         return "any"
-    return f"{card.diameter:.3g} px, brought to {card.recipe.preprocess.diameter:.3g} px"
+    seen = card.recipe.preprocess.diameter
+    return f"{card.diameter:.3g} px" + ("" if seen is None else f", brought to {seen:.3g} px")
 
 
 def describe_models() -> list[dict[str, Any]]:

@@ -46,7 +46,7 @@ class Model:
         For instances: pixels of the smallest object, tuned; None if the recipe says it.
     diameter : float or None
         Median diameter of the objects that it was trained on, pixels of the images as they are; None unless
-        they are brought to one size or told apart by center.
+        its masks number objects.
     provenance : mapping
         Versions, data fingerprint, scores: whatever tells where the model came from.
     """

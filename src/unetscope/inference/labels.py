@@ -17,7 +17,7 @@ from unetscope.inference.instances import (
     label_objects,
     remove_small,
 )
-from unetscope.inference.linking import link_in_time
+from unetscope.inference.linking import link_frames
 from unetscope.io.image import Image
 
 __all__ = ["Labeling", "labels_from"]
@@ -97,7 +97,7 @@ class Labeling:
         ]
         data = np.stack(labels) if "T" in probabilities.axes else labels[0]
         if self.link and self.kind == "instances" and "T" in probabilities.axes:
-            data = link_in_time(data)
+            data = link_frames(data)
         return probabilities.with_data(data, axes=probabilities.axes.replace("C", ""))
 
 
@@ -126,9 +126,7 @@ def labels_from(
         if len(guides) == 1:
             objects = grow_objects(foreground, guides[0], seed=labeling.seed)
         else:
-            objects = gather_objects(
-                foreground, guides[1:], guides[0], seed=labeling.seed, diameter=labeling.diameter
-            )
+            objects = _gather(foreground, guides, labeling)
         return keep_large(fill_holes(objects), labeling.minimum_size)
     if labeling.kind == "multiclass":
         classes = probabilities.argmax(axis=0)
@@ -138,3 +136,17 @@ def labels_from(
     values = labeling.values
     dtype = np.result_type(np.uint8, np.min_scalar_type(min(values)), np.min_scalar_type(max(values)))
     return np.asarray(values, dtype=dtype)[classes]
+
+
+def _gather(
+    foreground: NDArray[np.bool_], guides: NDArray[np.float32], labeling: Labeling
+) -> NDArray[np.int32]:
+    core, offsets = guides[0], guides[1:]
+    if len(offsets) == foreground.ndim:
+        return gather_objects(foreground, offsets, core, seed=labeling.seed, diameter=labeling.diameter)
+    # A network of planes knows of no center in another slice: those of neighbors that overlap are one object.
+    slices = [
+        _gather(plane, np.concatenate([core[i : i + 1], offsets[:, i]]), labeling)
+        for i, plane in enumerate(foreground)
+    ]
+    return link_frames(np.stack(slices))

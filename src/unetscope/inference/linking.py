@@ -1,51 +1,51 @@
-"""Objects of a time series that keep their number from one time point to the next."""
+"""Objects that keep their number from one time point, or slice, to the next."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["link_in_time"]
+__all__ = ["link_frames"]
 
 # Below this, objects only brush against each other.
 _LEAST_IOU = 0.1
 
 
-def link_in_time(labels: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Give an object the number of the one that it overlaps most with at the time point before.
+def link_frames(labels: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Give an object the number of the one that it overlaps most with in the frame before.
 
     Parameters
     ----------
-    labels : (T, *grid) int32 ndarray
-        At each time point one number per object; 0 is background.
+    labels : (N, *grid) int32 ndarray
+        Time points or slices, in each of which one number means one object; 0 is background.
 
     Returns
     -------
-    (T, *grid) int32 ndarray
-        Every number means one object over time. Pairs are made from the largest intersection over union
+    (N, *grid) int32 ndarray
+        Every number means one object in all frames. Pairs are made from the largest intersection over union
         down to 0.1, each object in one pair at most; of a cell that divides, one daughter keeps the number.
         Objects without a partner get numbers that were not used before, also where one was missed for a
         while.
     """
     linked = np.zeros_like(labels)
     used = 0
-    for time, current in enumerate(labels):
+    for place, current in enumerate(labels):
         count = int(current.max(initial=0))
         numbers = np.zeros(count + 1, dtype=np.int32)
-        if time:
-            for before, now in _pairs(linked[time - 1], current):
+        if place:
+            for before, now in _pairs(linked[place - 1], current):
                 numbers[now] = before
         present = np.bincount(current.ravel(), minlength=count + 1) > 0
         present[0] = False
         new = present & (numbers == 0)
         numbers[new] = used + np.arange(1, new.sum() + 1)
         used += int(new.sum())
-        linked[time] = numbers[current]
+        linked[place] = numbers[current]
     return linked
 
 
 def _pairs(before: NDArray[np.int32], now: NDArray[np.int32]) -> list[tuple[int, int]]:
-    """Numbers of the same objects at two times."""
+    """Numbers of the same objects in two frames."""
     both = (before > 0) & (now > 0)
     pairs, common = np.unique(np.stack([before[both], now[both]]), axis=1, return_counts=True)
     earlier, later = pairs

@@ -28,6 +28,10 @@ __all__ = ["Plan", "plan_recipe"]
 
 _PATCH_2D = 192
 _PATCH_3D = 64
+# Where objects are told apart, smaller patches show more different neighborhoods in the same time: this many
+# objects side by side, but at least the shorter length.
+_OBJECTS_IN_PATCH = 6
+_SHORTEST_PATCH_2D = 96
 # Volumes with fewer slices, or slices that lie further apart than this many pixels, are taken as planes:
 # halving them along such an axis leaves next to nothing.
 _FEWEST_SLICES = 16
@@ -322,6 +326,9 @@ def _crop(facts: Fingerprint, reasons: list[str]) -> Sizes | None:
 
 def _patch(facts: Fingerprint, given: Target, reasons: list[str]) -> Sizes | None:
     limit = _longest_side(facts)
+    if facts.numbered and not given.sparse and len(facts.median) == 2:
+        wanted = 16 * math.ceil(_OBJECTS_IN_PATCH * facts.object_diameter / 16)
+        limit = min(limit, max(wanted, _SHORTEST_PATCH_2D))
     if facts.smallest == facts.largest and max(facts.largest) <= limit:
         reasons.append(f"All images are {_times(facts.largest)} pixels and are trained on whole.")
         return None

@@ -76,6 +76,8 @@ class Sample:
         Some labeled pixels, if only strokes are labeled; otherwise none.
     objects : int
         How many there are, where the mask numbers them; otherwise 0.
+    diameter, diameter_seen : float
+        Their median diameter, in pixels of the image and of the array; 0 without any.
     """
 
     name: str
@@ -84,6 +86,8 @@ class Sample:
     centers: NDArray[np.int_]
     labeled: NDArray[np.int_]
     objects: int = 0
+    diameter: float = 0.0
+    diameter_seen: float = 0.0
 
     @property
     def image(self) -> NDArray[np.float32]:
@@ -336,7 +340,8 @@ def _sample(
             fix="correct or leave out this pair",
         )
     objects = _objects(mask, recipe)
-    transform = preparation.transform(image.grid, diameter=median_diameter(objects))
+    diameter = median_diameter(objects)
+    transform = preparation.transform(image.grid, diameter=diameter)
     pixels = transform.image(preparation.normalized(image))
     try:
         # Gaps and rims are one pixel wide for the network, whatever the size of the image.
@@ -355,7 +360,14 @@ def _sample(
     parts.append(classes[np.newaxis].astype(np.float32))
     labeled = _some(classes != IGNORED) if recipe.target.sparse else np.empty((0, classes.ndim), np.int_)
     return Sample(
-        name, np.concatenate(parts), len(pixels), _some(classes > 0), labeled, int(objects.max(initial=0))
+        name=name,
+        array=np.concatenate(parts),
+        channels=len(pixels),
+        centers=_some(classes > 0),
+        labeled=labeled,
+        objects=int(objects.max(initial=0)),
+        diameter=diameter,
+        diameter_seen=median_diameter(objects),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from importlib.metadata import version
 
 import numpy as np
@@ -14,9 +14,9 @@ import torch
 from unetscope.io.image import Image
 from unetscope.model import Model
 from unetscope.network import UNet, network_for
-from unetscope.preprocess import Preparation, class_values, median_diameter, true_labels
+from unetscope.preprocess import Preparation, class_values
 from unetscope.recipe import Recipe
-from unetscope.training.dataset import Example, Sample, check_channels, extra_maps, prepare_samples
+from unetscope.training.dataset import Example, Sample, check_channels, prepare_samples
 from unetscope.training.loop import EpochRecord, TrainingState, train_epochs
 from unetscope.training.run import DataEntry, Run, file_hash
 from unetscope.training.split import Division, divide
@@ -96,8 +96,7 @@ def _fit(run: Run, examples: Sequence[Example], device: torch.device) -> Iterato
     training = prepare_samples(chosen, recipe, preparation, values)
     validation = prepare_samples([examples[i] for i in division.validation], recipe, preparation, values)
     check_channels([*training, *validation])
-    diameter = _typical_diameter(chosen, recipe)
-    network = _new_network(recipe, training[0].channels, values, device, _diameter_seen(training, recipe))
+    network = _new_network(recipe, training, values, device)
     run.load_start(network)
     state = TrainingState(recipe, network)
     run.load_checkpoint(state)
@@ -116,7 +115,7 @@ def _fit(run: Run, examples: Sequence[Example], device: torch.device) -> Iterato
                     channels=_channel_names(chosen[0].image, training[0].channels),
                     scaling=preparation.scaling,
                     threshold=record.threshold,
-                    diameter=diameter,
+                    diameter=_typical(sample.diameter for sample in training),
                     provenance=_provenance(run, record, division),
                 )
                 run.save_model(model)
@@ -176,31 +175,21 @@ def _division(data: Sequence[DataEntry]) -> Division:
 
 
 def _new_network(
-    recipe: Recipe, channels: int, values: Sequence[int], device: torch.device, diameter: float
+    recipe: Recipe, samples: Sequence[Sample], values: Sequence[int], device: torch.device
 ) -> UNet:
+    diameter = _typical(sample.diameter_seen for sample in samples)
     with torch.random.fork_rng([]):
         torch.manual_seed(recipe.seed)
-        network = network_for(recipe, channels, values, diameter=diameter)
+        network = network_for(recipe, samples[0].channels, values, diameter=diameter or 2.0)
     if recipe.network.dimensions == 2:
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network.to(device)
 
 
-def _typical_diameter(examples: Sequence[Example], recipe: Recipe) -> float | None:
-    """Median over images of their objects' median diameter, where the recipe needs it to predict."""
-    if recipe.preprocess.diameter is None and not recipe.target.by_center:
-        return None
-    found = [median_diameter(np.maximum(true_labels(e.mask.data, recipe.target), 0)) for e in examples]
-    return float(np.median([each for each in found if each]))
-
-
-def _diameter_seen(samples: Sequence[Sample], recipe: Recipe) -> float:
-    """Median over samples of their objects' median diameter; 2 where nothing is measured by it."""
-    if not recipe.target.by_center:
-        return 2.0
-    place = extra_maps(recipe).index("objects")
-    found = [median_diameter(sample.array[sample.channels + place].astype(np.int32)) for sample in samples]
-    return float(np.median([each for each in found if each]))
+def _typical(diameters: Iterable[float]) -> float | None:
+    """The median over samples that hold objects; None where no sample does."""
+    found = [each for each in diameters if each]
+    return float(np.median(found)) if found else None
 
 
 def _mask_values(examples: Sequence[Example]) -> list[int]:

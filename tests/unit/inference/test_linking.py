@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from unetscope.inference.linking import link_in_time
+from unetscope.inference.linking import link_frames
 
 
 def series(*rows: str) -> np.ndarray:
@@ -34,17 +34,17 @@ def series(*rows: str) -> np.ndarray:
     ],
 )
 def test_objects_keep_their_number(given_labels: tuple[str, ...], expected: tuple[str, ...]) -> None:
-    np.testing.assert_array_equal(link_in_time(series(*given_labels)), series(*expected))
+    np.testing.assert_array_equal(link_frames(series(*given_labels)), series(*expected))
 
 
 def test_a_number_is_never_used_for_two_objects() -> None:
-    linked = link_in_time(series("1100000", "0000011", "1100000"))
+    linked = link_frames(series("1100000", "0000011", "1100000"))
     np.testing.assert_array_equal(linked, series("1100000", "0000022", "3300000"))
 
 
 @given(hnp.arrays(np.int32, (3, 4, 5), elements=st.integers(0, 4)))
 def test_linking_only_renames(labels: np.ndarray) -> None:
-    linked = link_in_time(labels)
+    linked = link_frames(labels)
     for before, after in zip(labels, linked, strict=True):
         pairs = set(zip(before.ravel().tolist(), after.ravel().tolist(), strict=True))
         assert len({a for a, _ in pairs}) == len({b for _, b in pairs}) == len(pairs)

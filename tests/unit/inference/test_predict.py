@@ -334,6 +334,18 @@ def test_guides_and_probabilities_lie_on_the_grid_of_the_image(model: Make, sepa
     assert [point.guides.axes for point in prediction.time_points() if point.guides] == ["CYX", "CYX"]
 
 
+def test_planes_of_a_volume_are_gathered_and_linked(model: Make) -> None:
+    truth = np.zeros((3, 20, 30), np.float32)
+    truth[:2, 4:14, 3:13] = 1
+    truth[1:, 4:14, 13:23] = 1
+    place = np.indices(truth.shape)
+    left = place[2] < 13
+    guides = np.stack([np.ones(truth.shape), 8.5 - place[1], np.where(left, 7.5, 17.5) - place[2]])
+    labeling = Labeling("instances", (0, 1), 0.5, seed=0.3, diameter=11.0)
+    labels = labels_from(truth[np.newaxis], labeling, guides.astype(np.float32))
+    np.testing.assert_array_equal(labels, np.where(truth > 0, np.where(left, 1, 2), 0))
+
+
 def test_a_mirror_turns_offsets_around(model: Make) -> None:
     made = model("target.kind=instances")
     network = network_for(made.recipe, 1, (0, 1), diameter=6.0).eval()

@@ -111,7 +111,8 @@ def test_the_plan_for_nuclei(real_data: Path):
     check(plan)
     assert plan.recipe.target.kind == "instances"
     assert plan.recipe.preprocess.color == "gray"
-    assert plan.recipe.training.patch == (192, 192)
+    # Six nuclei side by side.
+    assert plan.recipe.training.patch == (128, 128)
     assert "The color channels of all images are equal, so one of them is enough." in plan.reasons
 
 

@@ -136,6 +136,7 @@ def test_a_pause_changes_nothing_but_the_time(
 ) -> None:
     whole = list(started("whole"))
     folder, paused = RunFolder(tmp_path / "paused"), []
+    began = time.perf_counter()
 
     def sleep(seconds: float) -> None:
         paused.append(folder.status()["state"])
@@ -156,7 +157,7 @@ def test_a_pause_changes_nothing_but_the_time(
     records.extend(epochs)
     assert paused == ["paused"]
     assert folder.status()["state"] == "training"
-    assert records[-1].seconds < 0.3
+    assert records[-1].seconds < time.perf_counter() - began - 0.3
     assert [r.train_loss for r in records] == [r.train_loss for r in whole]
     _same_end(folder.path, tmp_path / "whole")
 
