@@ -6,6 +6,7 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from safetensors.torch import load_file, save
 
 from unetscope.io.write import atomic
 from unetscope.model_card import FORMAT, FORMAT_VERSION, ModelCard, foreign_model, unfitting_model
-from unetscope.network import UNet, network_for
+from unetscope.network import UNet, for_inference, network_for
 from unetscope.preprocess import Preparation, Scaling
 from unetscope.recipe import Recipe
 
@@ -61,6 +62,11 @@ class Model:
     minimum_size: int | None = None
     diameter: float | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def predictor(self) -> UNet:
+        """The network as it predicts fastest; see `unetscope.network.for_inference`."""
+        return for_inference(self.network)
 
     @property
     def preparation(self) -> Preparation:

@@ -145,22 +145,26 @@ def fill_holes(objects: NDArray[np.int32]) -> NDArray[np.int32]:
     """
     from scipy import ndimage
 
-    holes, count = ndimage.label(objects == 0)
+    holes, count = ndimage.label(objects == 0, output=np.int32)
     if not count:
         return objects
-    around = ndimage.grey_dilation(objects, footprint=ndimage.generate_binary_structure(objects.ndim, 1))
-    inside = np.where(objects > 0, objects, np.iinfo(np.int32).max)
-    least = ndimage.grey_erosion(inside, footprint=ndimage.generate_binary_structure(objects.ndim, 1))
-    index = np.arange(count + 1)
-    highest = np.asarray(ndimage.maximum(around, holes, index))
-    lowest = np.asarray(ndimage.minimum(least, holes, index))
-    open_ = np.zeros(count + 1, dtype=bool)
-    open_[0] = True
+    # Which objects the pixels of a hole have for neighbors, as one number for each pair.
+    most = int(objects.max()) + 1
+    beside = []
+    filled = np.ones(count + 1, dtype=bool)
     for axis in range(objects.ndim):
         for end in (0, -1):
-            open_[np.take(holes, end, axis=axis)] = True
-    fill = np.where(~open_ & (highest == lowest), highest, 0)
-    return np.where(objects == 0, fill[holes], objects).astype(np.int32)
+            filled[np.take(holes, end, axis=axis)] = False
+        ahead = np.moveaxis(holes, axis, 0), np.moveaxis(objects, axis, 0)
+        for one, other in ((slice(1, None), slice(-1)), (slice(-1), slice(1, None))):
+            hole, owner = ahead[0][one], ahead[1][other]
+            touching = (hole > 0) & (owner > 0)
+            beside.append(np.unique(hole[touching].astype(np.int64) * most + owner[touching]))
+    hole, owner = np.divmod(np.unique(np.concatenate(beside)), most)
+    filled &= np.bincount(hole, minlength=count + 1) == 1
+    owners = np.zeros(count + 1, np.int32)
+    owners[hole] = owner
+    return np.where(objects == 0, np.where(filled, owners, 0)[holes], objects).astype(np.int32)
 
 
 def keep_large(objects: NDArray[np.int32], minimum_size: int) -> NDArray[np.int32]:

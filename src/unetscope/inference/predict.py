@@ -306,7 +306,7 @@ def _predict_frame(
         )
     transform = model.preparation.transform(frame.grid, diameter=diameter)
     mirror = model.recipe.prediction.mirror
-    maps = predict_probabilities(model.network, transform.image(data), mirror=mirror, progress=progress)
+    maps = predict_probabilities(model.predictor, transform.image(data), mirror=mirror, progress=progress)
     if model.recipe.target.kind != "multiclass":
         probability, guides = object_maps(maps, model.recipe.target)
         if guides is None:

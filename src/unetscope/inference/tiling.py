@@ -146,6 +146,8 @@ def predict_logits(
     with watched(network, progress, passes=len(parts)):
         for part in parts:
             batch = torch.from_numpy(np.ascontiguousarray(padded[(slice(None), *part.source)]))[None]
+            if batch.ndim == 4:
+                batch = batch.contiguous(memory_format=torch.channels_last)
             output = network(batch.to(device))[0]
             logits[(slice(None), *part.target)] = output[(slice(None), *part.kept)].float().cpu()
     return logits[(slice(None), *(slice(length) for length in grid))].clone()

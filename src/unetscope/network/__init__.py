@@ -1,6 +1,7 @@
 """The U-Net."""
 
+from unetscope.network.fold import for_inference
 from unetscope.network.outputs import activate, class_logits, network_for
 from unetscope.network.unet import UNet
 
-__all__ = ["UNet", "activate", "class_logits", "network_for"]
+__all__ = ["UNet", "activate", "class_logits", "for_inference", "network_for"]

@@ -14,7 +14,7 @@ from torch import Tensor
 from unetscope.evaluation.metrics import Counts, count_classes, dice
 from unetscope.inference import Labeling, labels_from, object_maps
 from unetscope.inference.tiling import predict_logits
-from unetscope.network import UNet, activate
+from unetscope.network import UNet, activate, for_inference
 from unetscope.preprocess import IGNORED
 from unetscope.recipe import Recipe
 from unetscope.training.dataset import Batch, Sample
@@ -64,6 +64,7 @@ def validate(network: UNet, samples: Sequence[Sample], recipe: Recipe) -> Valida
     fixed = recipe.prediction.threshold
     threshold = 0.5 if fixed == "auto" else fixed
     losses, counts, maps, targets = [], [], [], []
+    network = for_inference(network)
     for sample in samples:
         logits = predict_logits(network, sample.image)
         losses.append(_loss(logits, sample, recipe, network.unit))

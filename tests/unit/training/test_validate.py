@@ -75,6 +75,7 @@ def judged(monkeypatch: pytest.MonkeyPatch):
 
     def judge(images: list[tuple[np.ndarray, ...]], recipe: Recipe):
         monkeypatch.setattr(module, "predict_logits", logits)
+        monkeypatch.setattr(module, "for_inference", lambda network: network)
         samples = [
             Sample("a", np.stack([*parts]).astype(np.float32), len(parts) - 1, NOWHERE, NOWHERE)
             for parts in images
