@@ -327,7 +327,7 @@ def test_guides_and_probabilities_lie_on_the_grid_of_the_image(model: Make, sepa
     names = ("core", "offset Y", "offset X")[: 3 if separate == "center" else 1]
     assert (prediction.guides.axes, prediction.guides.channels) == ("TCYX", names)
     assert (prediction.guides.data.shape, prediction.guides.units) == ((2, len(names), 20, 30), "mm")
-    maps = predict_probabilities(network, image.data[0][np.newaxis])
+    maps = predict_probabilities(made.predictor, image.data[0][np.newaxis])
     objects, guides = object_maps(maps, made.recipe.target)
     np.testing.assert_allclose(prediction.probabilities.data[0], objects, rtol=1e-6)
     np.testing.assert_allclose(prediction.guides.data[0], guides, rtol=1e-6)
