@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from unetscope import api
+from unetscope.inference.instances import label_objects
 from unetscope.io.image import Image
 from unetscope.recipe import Recipe, change
 from unetscope.training.run import Run
@@ -96,3 +97,47 @@ def test_other_targets_from_end_to_end(tmp_path: Path, kind: str) -> None:
     assert max(r["val_dice"] for r in run.history()) > 0.8
     labels = api.predict(run.path, pairs[0][0]).labels.data
     assert set(np.unique(labels)) == ({0, 10, 30} if kind == "multiclass" else {0, 1, 2})
+
+
+def _touching(rng: np.random.Generator, dimensions: int) -> tuple[Image, Image]:
+    """Two disks or balls that touch, in any direction, and their numbers."""
+    grid, radius = ((40, 40), 6) if dimensions == 2 else ((16, 20, 20), 4)
+    direction = rng.normal(size=dimensions)
+    direction *= (radius - 0.5) / np.linalg.norm(direction)
+    places = np.indices(grid).reshape(dimensions, -1).T
+    middle = np.array(grid) / 2 + rng.uniform(-1, 1, dimensions)
+    distances = np.stack([np.linalg.norm(places - middle - s * direction, axis=1) for s in (-1, 1)])
+    mask = np.where(distances.min(0) <= radius, distances.argmin(0) + 1, 0).reshape(grid).astype(np.uint8)
+    image = (mask > 0) + rng.normal(0, 0.1, grid)
+    axes = "YX" if dimensions == 2 else "ZYX"
+    return Image(image.astype(np.float32), axes), Image(mask, axes)
+
+
+@pytest.mark.parametrize(
+    ("separate", "dimensions", "epochs"),
+    [("center", 2, 40), ("center", 3, 40), ("boundary", 2, 40), ("distance", 2, 80)],
+)
+def test_touching_objects_are_learned_to_be_two(
+    tmp_path: Path, separate: str, dimensions: int, epochs: int
+) -> None:
+    rng = np.random.default_rng(0)
+    pairs = [_touching(rng, dimensions) for _ in range(14)]
+    settings = [
+        "target.kind=instances",
+        f"target.separate={separate}",
+        f"network.dimensions={dimensions}",
+        f"training.epochs={epochs}",
+        "training.samples=16",
+        "split.validation=0.3",
+        "augmentation.flip=[Y, X]",
+    ]
+    loss = ["loss.kind=ce+dice"] if separate == "boundary" else []
+    run = _train(pairs[:10], tmp_path / "run", *settings, *loss)
+    predictions = [api.predict(run.path, image) for image, _ in pairs[10:]]
+    report = api.evaluate(
+        [each.labels for each in predictions], [mask for _, mask in pairs[10:]], target=run.recipe.target
+    )
+    # Without a gap between them, all of these are one part of the foreground.
+    assert all(label_objects(mask.data > 0).max() == 1 for _, mask in pairs)
+    assert report.pooled["true_objects"] == 8
+    assert report.pooled["object_f1"] > 0.8
