@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 from unetscope.errors import InputError, RecipeError
 from unetscope.recipe.fingerprint import Fingerprint
@@ -131,9 +132,11 @@ def plan_recipe(
     facts, size = design.facts, design.size
     batch = _batch_size(size, device)
     samples = _samples_per_epoch(facts, size, batch)
+    draw: Literal["equally", "objects"] = "objects" if design.target.kind == "instances" else "equally"
+    more = ", more of them from images with more objects" if draw == "objects" else ""
     reasons.append(
-        f"Each epoch draws {samples} samples in batches of {batch}, newly rotated, zoomed, bent, and changed "
-        f"in brightness and contrast, because {facts.images} images alone are learned by heart."
+        f"Each epoch draws {samples} samples in batches of {batch}{more}, newly rotated, zoomed, bent, and "
+        f"changed in brightness and contrast, because {facts.images} images alone are learned by heart."
     )
     recipe = Recipe(
         name="auto",
@@ -152,7 +155,7 @@ def plan_recipe(
             batch_size=batch,
             patch=design.patch,
             samples=samples,
-            draw="objects" if design.target.kind == "instances" else "equally",
+            draw=draw,
             averaging=0.99,
         ),
         split=Split(validation=_validation(facts, given)),
