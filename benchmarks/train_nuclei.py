@@ -4,10 +4,10 @@
     python benchmarks/train_nuclei.py --minutes 180 --set network.width=12
 
 trains on ``nuclei/train`` as ``auto`` plans it, but with every image brought to one size of nuclei, so that
-images of any magnification can be segmented, and with more zoom and rotation. It scores ``nuclei/test``, which
-nothing was tuned on, and writes ``src/unetscope/models/nuclei.safetensors``. The data lie beside the project, in
-``../shared/data``, or where ``--data`` says. Called again with ``--score`` it trains nothing, and measures what
-lies in ``--work``.
+images of any magnification can be segmented, and with more zoom and rotation. It scores ``nuclei/test``,
+which nothing was tuned on, and writes ``src/unetscope/models/nuclei.safetensors``. The data lie beside the
+project, in ``../shared/data``, or where ``--data`` says. Called again with ``--score`` it trains nothing,
+and measures what lies in ``--work``.
 """
 
 from __future__ import annotations

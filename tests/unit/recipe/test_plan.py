@@ -328,6 +328,18 @@ def test_a_rim_that_nobody_labeled_is_no_sparse_annotation():
     assert not any("parse" in reason for reason in plan.reasons)
 
 
+@pytest.mark.parametrize(("diameter", "side"), [(7, 96), (20, 128), (30, 192), (80, 192)])
+def test_patches_hold_some_objects_side_by_side(diameter, side):
+    known = grid(700, 500, object_diameter=diameter)
+    objects = plan_recipe(dataclasses.replace(known, numbered=True)).recipe
+    assert objects.training.patch == (side, side)
+    assert objects.training.draw == "objects"
+    # Other masks do not tell where an object ends and the next begins.
+    others = plan_recipe(known).recipe
+    assert others.training.patch == (192, 192)
+    assert others.training.draw == "equally"
+
+
 def test_images_that_are_given_to_validate_do_so():
     plan = plan_recipe(facts(validating=7))
     check(plan)
