@@ -77,7 +77,7 @@ class Sample:
     objects : int
         How many there are, where the mask numbers them; otherwise 0.
     diameter, diameter_seen : float
-        Their median diameter, in pixels of the image and of the array; 0 without any.
+        Their median diameter, in pixels of the image and of the array; 0 without any of them.
     """
 
     name: str
@@ -340,7 +340,8 @@ def _sample(
             fix="correct or leave out this pair",
         )
     objects = _objects(mask, recipe)
-    diameter = median_diameter(objects)
+    numbered = recipe.target.kind == "instances"
+    diameter = median_diameter(objects) if numbered else 0.0
     transform = preparation.transform(image.grid, diameter=diameter)
     pixels = transform.image(preparation.normalized(image))
     try:
@@ -365,9 +366,9 @@ def _sample(
         channels=len(pixels),
         centers=_some(classes > 0),
         labeled=labeled,
-        objects=int(objects.max(initial=0)),
+        objects=int(objects.max(initial=0)) if numbered else 0,
         diameter=diameter,
-        diameter_seen=median_diameter(objects),
+        diameter_seen=median_diameter(objects) if numbered else 0.0,
     )
 
 

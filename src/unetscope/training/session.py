@@ -192,7 +192,7 @@ def _new_network(
 
 
 def _typical(diameters: Iterable[float]) -> float | None:
-    """The median over samples that hold objects; None where no sample does."""
+    """The median over samples that hold objects; None where masks do not number them."""
     found = [each for each in diameters if each]
     return float(np.median(found)) if found else None
 
