@@ -173,7 +173,9 @@ def test_a_volume_that_is_viewed_in_3d(
 def test_the_labels_are_those_of_the_api(
     model: Callable[..., Path], widget: PredictWidget, run: Callable[..., list[Any]]
 ) -> None:
-    path = widget.session.model = model("target.kind=instances", "prediction.minimum_size=2")
+    path = widget.session.model = model(
+        "target.kind=instances", "target.separate=gap", "prediction.minimum_size=2"
+    )
     data = pixels("ZYX", seed=3) ** 4
     widget.viewer.add_image(data)
     (labels,) = run()

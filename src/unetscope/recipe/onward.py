@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -25,7 +26,10 @@ def as_seen(facts: Fingerprint, preprocess: Preprocess, reasons: list[str]) -> F
     """
     size = preprocess.crop or preprocess.resize
     if size is not None:
-        return replace(facts, smallest=size, largest=size, median=size)
+        resized = preprocess.resize or facts.median
+        factor = math.prod(a / b for a, b in zip(resized, facts.median, strict=True)) ** (1 / len(resized))
+        diameter = factor * facts.object_diameter
+        return replace(facts, smallest=size, largest=size, median=size, object_diameter=diameter)
     if preprocess.diameter is None or not facts.object_diameter:
         return facts
     factor = preprocess.diameter / facts.object_diameter
@@ -39,7 +43,9 @@ def as_seen(facts: Fingerprint, preprocess: Preprocess, reasons: list[str]) -> F
     )
     # Each image is resized by its own objects, so that not even equal ones stay so.
     largest = tuple(max(n, few + 1) for n, few in zip(largest, smallest, strict=True))
-    return replace(facts, smallest=smallest, median=median, largest=largest)
+    return replace(
+        facts, smallest=smallest, median=median, largest=largest, object_diameter=preprocess.diameter
+    )
 
 
 def same_target(

@@ -156,6 +156,8 @@ def plan_recipe(
             patch=design.patch,
             samples=samples,
             draw=draw,
+            # Dice knows nothing of the maps that tell objects apart, which are learned last.
+            monitor="loss" if design.target.kind == "instances" else "dice",
             averaging=0.99,
         ),
         split=Split(validation=_validation(facts, given)),
@@ -405,10 +407,11 @@ def _validation(facts: Fingerprint, given: Target) -> float:
 
 
 def _split_reason(facts: Fingerprint, recipe: Recipe) -> str:
+    best = "the lowest validation loss" if recipe.training.monitor == "loss" else "the best validation Dice"
     if facts.validating:
         return (
-            f"The {facts.validating} images that are given to validate do so, and the epoch with the best "
-            "validation Dice is kept."
+            f"The {facts.validating} images that are given to validate do so, and the epoch with {best} is "
+            "kept."
         )
     if recipe.target.sparse:
         return (
@@ -419,7 +422,7 @@ def _split_reason(facts: Fingerprint, recipe: Recipe) -> str:
         return "There is nothing to validate on: one image, or one group. The last epoch is kept."
     return (
         f"A fifth of the {facts.images} images validates; their {facts.groups} groups are never divided, and "
-        "the epoch with the best validation Dice is kept."
+        f"the epoch with {best} is kept."
     )
 
 

@@ -51,11 +51,10 @@ def test_the_reasons_are_those_of_this_plan() -> None:
         assert decided not in text
 
 
-@pytest.mark.parametrize("diameter", [6.0, 24.0])
-def test_patches_are_cut_from_images_of_the_size_that_the_network_sees(diameter: float) -> None:
+@pytest.mark.parametrize(("diameter", "side"), [(6.0, 80), (24.0, 144), (48.0, 192)])
+def test_patches_are_cut_from_images_of_the_size_that_the_network_sees(diameter: float, side: int) -> None:
     recipe = change(OBJECTS, {"preprocess.diameter": diameter})
     plan = plan_recipe(NUMBERED, start=recipe)
-    side = min(192, round(160 * diameter / 12))
     assert plan.recipe.training.patch == (side, side)
     assert f"Objects of about 12 pixels are brought to {diameter:g}," in "\n".join(plan.reasons)
     assert plan.recipe.target.separate == "distance"

@@ -334,10 +334,12 @@ def test_patches_hold_some_objects_side_by_side(diameter, side):
     objects = plan_recipe(dataclasses.replace(known, numbered=True)).recipe
     assert objects.training.patch == (side, side)
     assert objects.training.draw == "objects"
+    assert objects.training.monitor == "loss"
     # Other masks do not tell where an object ends and the next begins.
     others = plan_recipe(known).recipe
     assert others.training.patch == (192, 192)
     assert others.training.draw == "equally"
+    assert others.training.monitor == "dice"
 
 
 def test_images_that_are_given_to_validate_do_so():

@@ -145,7 +145,7 @@ def weight_panels(results: Results, pictures: Pictures) -> Figure | None:
     name = max(masks, key=lambda each: int(np.count_nonzero(separate_objects(masks[each]))))
     mask = masks[name]
     settings = _border_settings(results)
-    target = Target(kind="instances")
+    target = Target(kind="instances", separate="gap")
     classes = to_classes(mask, target, class_values(np.unique(mask).tolist(), target))
     balance = class_term(classes) if settings.balance else np.ones(mask.shape, np.float32)
     border = border_term(mask, w0=settings.w0, sigma=settings.sigma)
