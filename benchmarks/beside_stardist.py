@@ -96,7 +96,7 @@ def trained_stardist(folder: Path, minutes: float) -> Callable[[np.ndarray], np.
             super().__init__()
             self.end = time.monotonic() + 60 * minutes
 
-        def on_train_batch_end(self, *_: object) -> None:
+        def on_train_batch_end(self, *_: object, **__: object) -> None:
             if time.monotonic() > self.end:
                 self.model.stop_training = True
 
