@@ -67,7 +67,9 @@ class Prediction:
         return self.labeled(self.labeling.at(threshold))
 
     def labeled(self, labeling: Labeling) -> Prediction:
-        """The same maps, labeled in another way."""
+        """The same maps, labeled in another way; objects keep the diameter that they have in this image."""
+        if self.diameter is not None:
+            labeling = replace(labeling, diameter=self.diameter)
         return replace(self, labels=labeling.apply(self.probabilities, self.guides), labeling=labeling)
 
     def time_points(self) -> list[Prediction]:
@@ -239,9 +241,10 @@ def _predict_maps(
         axes = "TC" + axes[1:] if series else "C" + axes
         channels = tuple(f"class {value}" for value in model.values)
         return replace(image, data=maps, axes=axes, channels=channels, levels=()), None
-    first, others = np.split(maps, [1], axis=1 if series else 0)
-    probabilities = replace(image, data=first.squeeze(1 if series else 0), axes=axes, channels=(), levels=())
-    names = ("core", *(f"offset {axis}" for axis in axes[-dimensions:]))[: others.shape[1 if series else 0]]
+    channel = int(series)
+    first, others = np.split(maps, [1], axis=channel)
+    probabilities = replace(image, data=first.squeeze(channel), axes=axes, channels=(), levels=())
+    names = ("core", *(f"offset {axis}" for axis in axes[-dimensions:]))[: others.shape[channel]]
     if not names:
         return probabilities, None
     axes = "TC" + axes[1:] if series else "C" + axes

@@ -368,6 +368,9 @@ def test_offsets_are_pixels_of_the_image_whatever_the_network_sees(model: Make) 
     # In units of 4 pixels of the network, each of which is 2 of the image.
     np.testing.assert_allclose(prediction.guides.data[:, 12, 16], [1, 4, -8], atol=1e-3)
     assert prediction.labeling.diameter == 16
+    # What was settled on another image does not bring the size of its objects along.
+    other = replace(prediction.labeling, seed=0.4, diameter=5.0)
+    assert prediction.labeled(other).labeling == replace(other, diameter=16)
 
 
 def test_the_diameter_is_estimated_from_the_image_itself(model: Make) -> None:
