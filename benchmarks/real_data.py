@@ -21,6 +21,8 @@ from pathlib import Path
 
 import numpy as np
 
+from unetscope.evaluation.table import markdown
+
 HERE = Path(__file__).resolve().parent
 # Training folder, what to predict, and the masks to compare with.
 SETS = {
@@ -111,7 +113,7 @@ def table(runs: list[dict]) -> str:
         ]
         for run in runs
     ]
-    lines = ["| " + " | ".join(row) + " |" for row in [head, ["---"] * len(head), *rows]]
+    lines = [markdown(head, rows)]
     if len(runs) > 1:
         dice = [run["mean"]["dice"] for run in runs]
         spread = f"{min(dice):.3f} to {max(dice):.3f}"
