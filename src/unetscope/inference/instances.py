@@ -16,6 +16,8 @@ _SMOOTHING = 1.0
 # Pixels do not point to quite the same place. This part of a typical diameter is the standard deviation with
 # which their votes are spread.
 _SPREAD = 0.15
+# Beyond so many standard deviations a vote counts nothing.
+_REACH = 3.0
 
 
 def label_objects(foreground: NDArray[np.bool_]) -> NDArray[np.int32]:
@@ -105,18 +107,21 @@ def gather_objects(
     2020, arXiv:1911.10194), with votes instead of a map of centers.
     """
     from scipy import ndimage
+    from scipy.spatial import KDTree
 
-    pointed = tuple(
-        np.clip(np.rint(place + offset[foreground]), 0, length - 1).astype(np.intp)
-        for place, offset, length in zip(np.nonzero(foreground), offsets, foreground.shape, strict=True)
+    shape = foreground.shape
+    inside = np.flatnonzero(foreground)
+    places = np.unravel_index(inside, shape)
+    pointed = np.ravel_multi_index(
+        tuple(
+            np.clip(np.rint(place + offset.ravel()[inside]), 0, length - 1).astype(np.intp)
+            for place, offset, length in zip(places, offsets, shape, strict=True)
+        ),
+        shape,
     )
-    votes = np.bincount(
-        np.ravel_multi_index(pointed, foreground.shape),
-        weights=weights[foreground],
-        minlength=foreground.size,
-    )
+    votes = np.bincount(pointed, weights=weights.ravel()[inside], minlength=foreground.size)
     spread = diameter * _SPREAD
-    density = ndimage.gaussian_filter(votes.reshape(foreground.shape).astype(np.float32), spread)
+    density = ndimage.gaussian_filter(votes.reshape(shape).astype(np.float32), spread, truncate=_REACH)
     # As many votes as pixels: what a typical object would have if all of it pointed to one place.
     typical = ball_volume(diameter, foreground.ndim) / (np.sqrt(2 * np.pi) * spread) ** foreground.ndim
     highest = ndimage.maximum_filter(density, size=2 * max(round(spread), 1) + 1)
@@ -124,10 +129,17 @@ def gather_objects(
     seeds, count = ndimage.label(centers, np.ones((3,) * foreground.ndim), output=np.int32)
     if not count:
         return label_objects(foreground)
-    nearest = ndimage.distance_transform_edt(seeds == 0, return_distances=False, return_indices=True)
-    objects = np.zeros(foreground.shape, np.int32)
-    objects[foreground] = seeds[tuple(nearest)][pointed]
-    return _renumbered(objects)
+    # Few places are pointed to, so that looking for the center next to each takes less than a distance map.
+    reached = np.zeros(foreground.size, dtype=bool)
+    reached[pointed] = True
+    ends = np.flatnonzero(reached)
+    sources = np.nonzero(seeds)
+    _, nearest = KDTree(np.stack(sources, axis=1)).query(np.stack(np.unravel_index(ends, shape), axis=1))
+    owners = np.zeros(foreground.size, np.int32)
+    owners[ends] = seeds[sources][nearest]
+    objects = np.zeros(foreground.size, np.int32)
+    objects[inside] = _renumbered(owners[pointed])
+    return objects.reshape(shape)
 
 
 def fill_holes(objects: NDArray[np.int32]) -> NDArray[np.int32]:
@@ -146,25 +158,27 @@ def fill_holes(objects: NDArray[np.int32]) -> NDArray[np.int32]:
     from scipy import ndimage
 
     holes, count = ndimage.label(objects == 0, output=np.int32)
-    if not count:
+    filled = np.ones(count + 1, dtype=bool)
+    filled[0] = False
+    for axis in range(objects.ndim):
+        for end in (0, -1):
+            filled[np.take(holes, end, axis=axis)] = False
+    if not filled.any():
         return objects
     # Which objects the pixels of a hole have for neighbors, as one number for each pair.
     most = int(objects.max()) + 1
     beside = []
-    filled = np.ones(count + 1, dtype=bool)
     for axis in range(objects.ndim):
-        for end in (0, -1):
-            filled[np.take(holes, end, axis=axis)] = False
         ahead = np.moveaxis(holes, axis, 0), np.moveaxis(objects, axis, 0)
         for one, other in ((slice(1, None), slice(-1)), (slice(-1), slice(1, None))):
             hole, owner = ahead[0][one], ahead[1][other]
-            touching = (hole > 0) & (owner > 0)
+            touching = filled[hole] & (owner > 0)
             beside.append(np.unique(hole[touching].astype(np.int64) * most + owner[touching]))
     hole, owner = np.divmod(np.unique(np.concatenate(beside)), most)
     filled &= np.bincount(hole, minlength=count + 1) == 1
     owners = np.zeros(count + 1, np.int32)
     owners[hole] = owner
-    return np.where(objects == 0, np.where(filled, owners, 0)[holes], objects).astype(np.int32)
+    return np.where(filled[holes], owners[holes], objects)
 
 
 def keep_large(objects: NDArray[np.int32], minimum_size: int) -> NDArray[np.int32]:
@@ -180,15 +194,14 @@ def keep_large(objects: NDArray[np.int32], minimum_size: int) -> NDArray[np.int3
     -------
     (*grid) int32 ndarray
     """
-    small = np.bincount(objects.ravel()) < minimum_size
-    return _renumbered(np.where(small[objects], 0, objects))
+    return _renumbered(objects, minimum_size)
 
 
-def _renumbered(objects: NDArray[Any]) -> NDArray[np.int32]:
-    """The same objects with the numbers 1, 2, …, without gaps."""
-    present = np.bincount(objects.ravel(), minlength=1) > 0
-    present[0] = False
-    return np.where(present, np.cumsum(present), 0).astype(np.int32)[objects]
+def _renumbered(objects: NDArray[Any], minimum_size: int = 1) -> NDArray[np.int32]:
+    """The objects of at least so many pixels with the numbers 1, 2, …, without gaps."""
+    kept = np.bincount(objects.ravel(), minlength=1) >= max(minimum_size, 1)
+    kept[0] = False
+    return np.where(kept, np.cumsum(kept), 0).astype(np.int32)[objects]
 
 
 def remove_small(labels: NDArray[Any], minimum_size: int) -> NDArray[Any]:
