@@ -4,7 +4,9 @@
     python benchmarks/train_nuclei.py --minutes 180 --set network.width=12
 
 trains on ``nuclei/train`` as ``auto`` plans it, but with every image brought to one size of nuclei, so that
-images of any magnification can be segmented, and with more zoom and rotation. It scores ``nuclei/test``,
+images of any magnification can be segmented, with more zoom and rotation, and with images of noise, in which
+there is nothing to be found: the data hold none without nuclei. ``--start RUN`` goes on from an earlier run.
+It scores ``nuclei/test``,
 which nothing was tuned on, as it is and at other magnifications, and writes
 ``src/unetscope/models/nuclei.safetensors``. The data lie beside the project, in ``../shared/data``, or where
 ``--data`` says. Called again with ``--score`` it trains nothing, and measures what lies in ``--work``.
@@ -13,11 +15,14 @@ which nothing was tuned on, as it is and at other magnifications, and writes
 from __future__ import annotations
 
 import argparse
+import csv
 import os
 import platform
 import sys
 from pathlib import Path
 
+import numpy as np
+from skimage.filters import gaussian
 from skimage.io import imread, imsave
 from skimage.transform import resize
 
@@ -31,9 +36,12 @@ OUT = HERE.parent / "src" / "unetscope" / "models" / "nuclei.safetensors"
 MOST_BYTES = 8_000_000
 SETTINGS = ("preprocess.diameter=18", "augmentation.zoom=0.5", "augmentation.rotation=180")
 POOLED = {"ap50": "AP 0.5", "ap75": "AP 0.75", "ap90": "AP 0.9", "object_f1": "F1 0.5"}
+# Images of noise, and their sides.
+NOISE = 24
+SIDES = (256, 256)
 MEASURED = (
-    "AP is TP / (TP + FP + FN) over the objects of all images, matched one to one at that overlap (IoU); Dice "
-    "is the mean over images, all objects against the background. Diameters were estimated."
+    "AP is TP / (TP + FP + FN) over the objects of all images, matched one to one at that overlap (IoU); "
+    "Dice is the mean over images, all objects against the background. Diameters were estimated."
 )
 # What the images of the test are resized by, and how that is called.
 MAGNIFICATIONS = {1: "", 0.5: ", half as large", 3: ", three times as large"}
@@ -57,6 +65,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=120.0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--set", nargs="+", default=[], help="key=value settings")
+    parser.add_argument("--start", type=Path, help="a run whose weights training begins with")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--data", type=Path, default=HERE.parents[1] / "shared" / "data" / "nuclei")
     parser.add_argument("--work", type=Path, default=Path("runs") / "shipped-nuclei")
@@ -79,7 +88,7 @@ def main() -> None:
 def train(run: Path, arguments: argparse.Namespace) -> None:
     """Train as ``unetscope train`` does, and say how it goes."""
     training = api.prepare_training(
-        arguments.data / "train",
+        with_noise(arguments.data / "train", arguments.work),
         run,
         settings=[
             f"training.minutes={arguments.minutes}",
@@ -87,6 +96,7 @@ def train(run: Path, arguments: argparse.Namespace) -> None:
             *SETTINGS,
             *arguments.set,
         ],
+        start=arguments.start,
         device=arguments.device,
         overwrite=True,
     )
@@ -94,6 +104,28 @@ def train(run: Path, arguments: argparse.Namespace) -> None:
         if record.best:
             print(f"epoch {record.epoch}, {record.seconds:.0f} s: Dice {record.val_dice}", flush=True)
     training.finish()
+
+
+def with_noise(folder: Path, work: Path) -> Path:
+    """A table of the pairs of a folder, and of images of noise with empty masks, which it draws."""
+    rows = [(pair.image, pair.mask) for pair in api.find_pairs(folder).usable()]
+    out = work / "noise"
+    out.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(0)
+    for index in range(NOISE):
+        # Speckles of any size, on ground as uneven as it gets, and the noise of counted photons.
+        speckles = gaussian(rng.normal(size=SIDES), rng.uniform(0.3, 8))
+        ground = gaussian(rng.normal(size=SIDES), 60)
+        light = speckles / speckles.std() + rng.uniform(0, 3) * ground / ground.std()
+        photons = rng.poisson(np.clip(rng.uniform(4, 60) * (1 + rng.uniform(0, 0.3) * light), 0, 255))
+        row = out / f"{index}.png", out / f"{index}-mask.png"
+        imsave(row[0], photons.clip(0, 255).astype(np.uint8), check_contrast=False)
+        imsave(row[1], np.zeros(SIDES, np.uint8), check_contrast=False)
+        rows.append(row)
+    table = work / "training.csv"
+    with table.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([("image", "mask"), *((a.resolve(), b.resolve()) for a, b in rows)])
+    return table
 
 
 def measure(run: Path, arguments: argparse.Namespace, factor: float) -> HeldOut:
@@ -132,17 +164,28 @@ def tell(run: RunFolder, held_out: tuple[HeldOut, ...], arguments: argparse.Name
     """What a person has to know of the model."""
     machine = f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores"
     settings = f" --set {' '.join(arguments.set)}" if arguments.set else ""
+    command = f"benchmarks/train_nuclei.py --minutes {arguments.minutes:g} --seed {arguments.seed}{settings}"
+    minutes = run.history()[-1]["seconds"] / 60
+    if arguments.start:
+        minutes += RunFolder.open(arguments.start).history()[-1]["seconds"] / 60
+        command += " --start with the weights that an earlier run of the same script left"
     device = run.status().get("device", "cpu")
-    seen = [entry for entry in run.data if entry.role != "test"]
     return About(
         title="Nuclei in fluorescence images",
         description="Nuclei in fluorescence microscopy, bright on dark: a label for each, slice by slice",
-        data=(DataSource(name="DSB 2018 fluorescence", source=SOURCE, license="CC0", images=len(seen)),),
-        training=(
-            f"benchmarks/train_nuclei.py --minutes {arguments.minutes:g} --seed {arguments.seed}{settings}, "
-            f"on {device} ({machine})."
+        data=(
+            DataSource(
+                name="DSB 2018 fluorescence", source=SOURCE, license="CC0", images=len(run.data) - NOISE
+            ),
+            DataSource(
+                name="Noise",
+                source="Drawn by the script, with nothing to be found.",
+                license="CC0",
+                images=NOISE,
+            ),
         ),
-        minutes=run.history()[-1]["seconds"] / 60,
+        training=f"{command}, on {device} ({machine}).",
+        minutes=minutes,
         held_out=held_out,
         limits=LIMITS,
     )

@@ -9,7 +9,15 @@ from numpy.typing import NDArray
 
 from unetscope.preprocess.objects import ball_volume
 
-__all__ = ["fill_holes", "gather_objects", "grow_objects", "keep_large", "label_objects", "remove_small"]
+__all__ = [
+    "fill_holes",
+    "gather_objects",
+    "grow_objects",
+    "keep_large",
+    "label_objects",
+    "remove_small",
+    "vote_scatter",
+]
 
 # Lets the height of a core decide which of its maxima are one object's, not the noise of single pixels.
 _SMOOTHING = 1.0
@@ -140,6 +148,32 @@ def gather_objects(
     objects = np.zeros(foreground.size, np.int32)
     objects[inside] = _renumbered(owners[pointed])
     return objects.reshape(shape)
+
+
+def vote_scatter(objects: NDArray[np.integer[Any]], offsets: NDArray[np.float32]) -> float:
+    """How much the pixels of an object disagree on where its center is.
+
+    Parameters
+    ----------
+    objects : (*grid) integer ndarray
+        Numbered; 0 is background.
+    offsets : (D, *grid) float32 ndarray
+        As for `gather_objects`; without any, nobody votes.
+
+    Returns
+    -------
+    float
+        Mean distance, pixels, over all pixels of objects, between where a pixel points to and where those of
+        its object do in the mean. 0 without votes.
+    """
+    inside = np.nonzero(objects)
+    owners = objects[inside]
+    sizes = np.maximum(np.bincount(owners), 1)
+    squares = np.zeros(len(owners))
+    for place, offset in zip(inside, offsets, strict=False):
+        pointed = place + offset[inside]
+        squares += (pointed - (np.bincount(owners, pointed) / sizes)[owners]) ** 2
+    return float(np.sqrt(squares).mean()) if len(owners) else 0.0
 
 
 def fill_holes(objects: NDArray[np.int32]) -> NDArray[np.int32]:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unetscope.errors import InputError, is_out_of_memory
+from unetscope.inference.instances import vote_scatter
 from unetscope.inference.labels import Labeling, labels_from
 from unetscope.inference.progress import Progress, part_of
 from unetscope.inference.tiling import predict_logits
@@ -23,8 +24,12 @@ from unetscope.recipe.recipe import Target
 
 __all__ = ["Prediction", "object_maps", "predict_image", "predict_probabilities"]
 
-# How often an image is looked at to learn how large its objects are, and how close two answers are the same.
-_LOOKS = 3
+# To learn how large the objects of an image are, it is looked at as if they were of typical size, or so many
+# times larger, if so many of them have room side by side. Coarse looks take little time.
+_COARSER = (16, 4, 1)
+_SIDE_BY_SIDE = 3
+# How often the best answer is looked at again, and how close two answers are the same.
+_AGAIN = 2
 _CLOSE = 1.2
 
 
@@ -277,23 +282,42 @@ class _Frames:
         Parameters
         ----------
         labeling : Labeling
-            Its diameter is where to begin, and the answer where nothing is found.
+            Its diameter is the typical one, and the answer where nothing is found.
+
+        Notes
+        -----
+        A large object that is looked at too closely falls apart into parts of typical size, which by their
+        size alone look right; but the pixels of such a part do not agree on where its center is.
         """
-        diameter = labeling.diameter
-        chosen = sorted({0, len(self) // 2, len(self) - 1})
-        for _ in range(_LOOKS):
-            found = []
-            for index in chosen:
-                maps = self.maps(index, diameter)
-                self._latest[index] = diameter, maps
-                guides = maps[1:] if len(maps) > 1 else None
-                now = replace(labeling, diameter=diameter)
-                found.append(median_diameter(labels_from(maps[:1], now, guides)))
-            measured = float(np.median([each for each in found if each] or [diameter]))
+        typical = labeling.diameter
+        shortest = min(min(frame.grid) for frame in self._frames)
+        looks = []
+        for coarser in _COARSER:
+            diameter = typical * coarser
+            if coarser == 1 or (self._model.recipe.target.by_center and shortest >= _SIDE_BY_SIDE * diameter):
+                looks.append((*self._look(diameter, labeling), diameter))
+        _, measured, diameter = min(looks)
+        for _ in range(_AGAIN):
             if abs(math.log(measured / diameter)) < math.log(_CLOSE):
                 break
             diameter = measured
+            _, measured = self._look(diameter, labeling)
         return diameter
+
+    def _look(self, diameter: float, labeling: Labeling) -> tuple[float, float]:
+        """How far votes scatter, and the median diameter of what is found, if objects have this diameter."""
+        labeling = replace(labeling, diameter=diameter)
+        scatters, measured = [], []
+        for index in sorted({0, len(self) // 2, len(self) - 1}):
+            maps = self.maps(index, diameter)
+            self._latest[index] = diameter, maps
+            objects = labels_from(maps[:1], labeling, maps[1:] if len(maps) > 1 else None)
+            if objects.any():
+                measured.append(median_diameter(objects))
+                scatters.append(vote_scatter(objects, maps[2:]) / diameter)
+        if not measured:
+            return math.inf, diameter
+        return float(np.mean(scatters)), float(np.median(measured))
 
 
 def _predict_frame(

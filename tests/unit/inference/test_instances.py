@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import ndimage
 
-from unetscope.inference.instances import fill_holes, gather_objects, grow_objects, keep_large
+from unetscope.inference.instances import fill_holes, gather_objects, grow_objects, keep_large, vote_scatter
 from unetscope.preprocess import object_distances
 
 
@@ -62,6 +62,23 @@ def test_pixels_that_point_to_one_place_are_an_object(
     assert ((found > 0) == (truth > 0)).all()
     for number, center in enumerate(centers, start=1):
         assert (found[truth == number] == found[center]).mean() > (0.99 if error else 0.999)
+
+
+@pytest.mark.parametrize("error", [0.0, 0.5, 2.0])
+def test_votes_scatter_as_far_as_they_err(error: float) -> None:
+    truth = disks((12, 10), (12, 30), (34, 18), radius=8, grid=(48, 42))
+    offsets = offsets_of(truth, np.random.default_rng(0), error)
+    # The mean length of errors that are normal along two axes.
+    assert vote_scatter(truth, offsets) == pytest.approx(error * np.sqrt(np.pi / 2), rel=0.05, abs=1e-5)
+    # Halves of objects point to the same places as the wholes.
+    halves = truth + 3 * ((truth > 0) & (np.indices(truth.shape)[0] > 20))
+    assert vote_scatter(halves, offsets) == pytest.approx(vote_scatter(truth, offsets), rel=0.05, abs=1e-5)
+
+
+def test_nobody_votes() -> None:
+    truth = disks((12, 10), radius=8, grid=(24, 24))
+    assert vote_scatter(truth, np.empty((0, 24, 24), np.float32)) == 0
+    assert vote_scatter(np.zeros_like(truth), np.ones((2, 24, 24), np.float32)) == 0
 
 
 def test_few_votes_or_light_ones_make_no_center() -> None:
