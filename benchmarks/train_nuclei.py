@@ -34,7 +34,12 @@ from unetscope.training.folder import RunFolder
 HERE = Path(__file__).resolve().parent
 OUT = HERE.parent / "src" / "unetscope" / "models" / "nuclei.safetensors"
 MOST_BYTES = 8_000_000
-SETTINGS = ("preprocess.diameter=18", "augmentation.zoom=0.5", "augmentation.rotation=180")
+SETTINGS = (
+    "network.depth=4",
+    "preprocess.diameter=24",
+    "augmentation.zoom=0.5",
+    "augmentation.rotation=180",
+)
 POOLED = {"ap50": "AP 0.5", "ap75": "AP 0.75", "ap90": "AP 0.9", "object_f1": "F1 0.5"}
 # Images of noise, and their sides.
 NOISE = 24
