@@ -118,13 +118,14 @@ def with_noise(folder: Path, work: Path) -> Path:
     out.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(0)
     for index in range(NOISE):
-        # Speckles of any size, on ground as uneven as it gets, and the noise of counted photons.
+        # Speckles of any size, on uneven ground, and the noise of counted photons; in color, as the others are.
         speckles = gaussian(rng.normal(size=SIDES), rng.uniform(0.3, 8))
         ground = gaussian(rng.normal(size=SIDES), 60)
         light = speckles / speckles.std() + rng.uniform(0, 3) * ground / ground.std()
         photons = rng.poisson(np.clip(rng.uniform(4, 60) * (1 + rng.uniform(0, 0.3) * light), 0, 255))
         row = out / f"{index}.png", out / f"{index}-mask.png"
-        imsave(row[0], photons.clip(0, 255).astype(np.uint8), check_contrast=False)
+        gray = photons.clip(0, 255).astype(np.uint8)
+        imsave(row[0], np.stack([gray] * 3, axis=-1), check_contrast=False)
         imsave(row[1], np.zeros(SIDES, np.uint8), check_contrast=False)
         rows.append(row)
     table = work / "training.csv"
