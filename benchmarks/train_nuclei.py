@@ -118,7 +118,7 @@ def with_noise(folder: Path, work: Path) -> Path:
     out.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(0)
     for index in range(NOISE):
-        # Speckles of any size, on uneven ground, and the noise of counted photons; in color, as the others are.
+        # Speckles of any size, on uneven ground, and the noise of counted photons; in color as all others.
         speckles = gaussian(rng.normal(size=SIDES), rng.uniform(0.3, 8))
         ground = gaussian(rng.normal(size=SIDES), 60)
         light = speckles / speckles.std() + rng.uniform(0, 3) * ground / ground.std()
