@@ -6,8 +6,7 @@
 trains on ``nuclei/train`` as ``auto`` plans it, but with every image brought to one size of nuclei, so that
 images of any magnification can be segmented, with more zoom and rotation, and with images of noise, in which
 there is nothing to be found: the data hold none without nuclei. ``--start RUN`` goes on from an earlier run.
-It scores ``nuclei/test``,
-which nothing was tuned on, as it is and at other magnifications, and writes
+It scores ``nuclei/test``, which nothing was tuned on, as it is and at other magnifications, and writes
 ``src/unetscope/models/nuclei.safetensors``. The data lie beside the project, in ``../shared/data``, or where
 ``--data`` says. Called again with ``--score`` it trains nothing, and measures what lies in ``--work``.
 """

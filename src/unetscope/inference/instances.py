@@ -78,7 +78,7 @@ def grow_objects(
     alone = (parts > 0) & ~seeded[parts]
     seeds[alone] = count + parts[alone]
     grown = watershed(-heights, seeds, mask=foreground)
-    return _renumbered(grown)
+    return keep_large(grown, 1)
 
 
 def gather_objects(
@@ -146,7 +146,7 @@ def gather_objects(
     owners = np.zeros(foreground.size, np.int32)
     owners[ends] = seeds[sources][nearest]
     objects = np.zeros(foreground.size, np.int32)
-    objects[inside] = _renumbered(owners[pointed])
+    objects[inside] = keep_large(owners[pointed], 1)
     return objects.reshape(shape)
 
 
@@ -228,11 +228,6 @@ def keep_large(objects: NDArray[np.int32], minimum_size: int) -> NDArray[np.int3
     -------
     (*grid) int32 ndarray
     """
-    return _renumbered(objects, minimum_size)
-
-
-def _renumbered(objects: NDArray[Any], minimum_size: int = 1) -> NDArray[np.int32]:
-    """The objects of at least so many pixels with the numbers 1, 2, …, without gaps."""
     kept = np.bincount(objects.ravel(), minlength=1) >= max(minimum_size, 1)
     kept[0] = False
     return np.where(kept, np.cumsum(kept), 0).astype(np.int32)[objects]
