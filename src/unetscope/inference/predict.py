@@ -28,9 +28,10 @@ __all__ = ["Prediction", "object_maps", "predict_image", "predict_probabilities"
 # times larger, if so many of them have room side by side. Coarse looks take little time.
 _COARSER = (16, 4, 1)
 _SIDE_BY_SIDE = 3
-# How often the best answer is looked at again, and how close two answers are the same.
+# How often the best answer is looked at again, and how close two answers are the same. On 29 validation
+# images of nuclei, mean AP was .480 with 1.2, .490 with 1.1, also with 1.05; with true diameters .498.
 _AGAIN = 2
-_CLOSE = 1.2
+_CLOSE = 1.1
 
 
 @dataclass(frozen=True, eq=False)
