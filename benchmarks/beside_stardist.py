@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import statistics
 import tempfile
 import time
@@ -23,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
+from machine import this_machine
 from unetscope import api
 from unetscope.io.image import Image
 from unetscope.training.dataset import Example
@@ -55,7 +54,7 @@ def main() -> None:
     megapixels = sum(np.prod(image.grid) for image in images) / 1e6
     speeds = {name: statistics.median(times) / megapixels for name, times in seconds.items()}
     result = {
-        "machine": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores",
+        "machine": this_machine(),
         "versions": {name: version(name) for name in ("unetscope", "torch", "stardist", "tensorflow-cpu")},
         "images": len(images),
         "megapixels": round(megapixels, 2),

@@ -17,7 +17,6 @@ import argparse
 import faulthandler
 import json
 import os
-import platform
 import re
 import tempfile
 import threading
@@ -29,6 +28,8 @@ from typing import Any
 
 import numpy as np
 from qtpy.QtCore import QEventLoop, Qt, QTimer
+
+from machine import this_machine
 
 INTERVAL = 0.01
 SECONDS_TO_WAIT = 600
@@ -118,7 +119,7 @@ def main() -> None:
         os.environ["NAPARI_CONFIG"] = str(Path(work) / "settings.yaml")
         phases = measure(arguments, Path(work) / "runs")
     result = {
-        "machine": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores",
+        "machine": this_machine(),
         "load": round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None,
         "interval_ms": 1000 * INTERVAL,
         "phases": phases,

@@ -16,7 +16,6 @@ import argparse
 import csv
 import json
 import os
-import platform
 import shutil
 import subprocess
 import sys
@@ -25,6 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
+from machine import this_machine
 from unetscope.evaluation.table import markdown
 
 HERE = Path(__file__).resolve().parent
@@ -73,7 +73,7 @@ def main() -> None:
         "minutes": arguments.minutes,
         "settings": arguments.set,
         "start": arguments.start,
-        "machine": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores",
+        "machine": this_machine(),
         "runs": runs,
     }
     path = HERE / "results" / f"instances-{arguments.name}.json"

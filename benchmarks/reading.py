@@ -13,8 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import shutil
 import statistics
 import time
@@ -28,6 +26,7 @@ import pydicom
 import SimpleITK
 from pydicom.pixels import apply_rescale
 
+from machine import this_machine
 from unetscope.io import find_series, read
 
 HERE = Path(__file__).resolve().parent
@@ -47,7 +46,7 @@ def main() -> None:
     SimpleITK.ProcessObject.GlobalWarningDisplayOff()
     rows = [measure(*case, arguments.repetitions) for case in cases(arguments)]
     result = {
-        "machine": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores",
+        "machine": this_machine(),
         "repetitions": arguments.repetitions,
         "cases": rows,
     }

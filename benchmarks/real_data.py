@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import shutil
 import subprocess
 import sys
@@ -21,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+from machine import this_machine
 from unetscope.evaluation.table import markdown
 
 HERE = Path(__file__).resolve().parent
@@ -52,7 +51,7 @@ def main() -> None:
         "recipe": arguments.recipe,
         "minutes": arguments.minutes,
         "settings": arguments.set,
-        "machine": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores",
+        "machine": this_machine(),
         "runs": runs,
     }
     arguments.results.mkdir(parents=True, exist_ok=True)

