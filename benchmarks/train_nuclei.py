@@ -55,7 +55,7 @@ SOURCE = (
 LIMITS = (
     "It has seen fluorescence only, bright nuclei on a dark ground; not histology, bright field or phase "
     "contrast.",
-    "It takes planes, and volumes slice by slice; it does not join what it finds in neighboring slices.",
+    "It looks at a volume slice by slice and joins what overlaps in neighboring ones, also nuclei in a pile.",
     "Dim nuclei in crowds are missed or joined most often.",
     "Where an image holds few nuclei, or none, the estimate of their diameter is unreliable: give it then.",
     "What is blurred and roundish is called a nucleus, whatever it is; crumbs of dead ones are often missed.",
