@@ -1,12 +1,17 @@
-"""A tiny dataset and a tiny model, made once, for all tests that need a trained model."""
+"""Tiny models: trained ones, made once, and one whose answer is known."""
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from unetscope.model import Model
 
 SAMPLES = Path(__file__).resolve().parents[2] / "sample_data"
 
@@ -63,3 +68,33 @@ def trained_objects(samples: Path, tiny: dict[str, int], tmp_path_factory: pytes
 
     out = tmp_path_factory.mktemp("trained_objects") / "run"
     return train(samples / "cells", out, settings=tiny | {"training.patch": [32, 32]}, device="cpu").path
+
+
+@pytest.fixture
+def model() -> Callable[..., Model]:
+    """Makes models that pass every pixel on: logits 10·(brightness − level), one map per level."""
+
+    import torch
+
+    from unetscope.model import Model
+    from unetscope.network import UNet
+    from unetscope.recipe import Recipe, change
+
+    def make(
+        *settings: str, values: Sequence[int] = (0, 1), levels: Sequence[float] = (0.5,), channels: int = 1
+    ) -> Model:
+        fixed = ["network.depth=1", "network.width=1", "network.convs=1", "preprocess.normalize.method=none"]
+        recipe = change(Recipe(), [*fixed, *settings])
+        network = UNet(recipe.network, channels, len(levels)).eval()
+        middle = (..., *[1] * recipe.network.dimensions)
+        with torch.no_grad():
+            for parameter in network.parameters():
+                parameter.zero_()
+            network.down[0][0].weight[middle] = 1 / channels
+            # The skip connection comes first, the level below second.
+            network.merge[0][0].weight[(0, 0, *middle[1:])] = 1
+            network.head.weight.fill_(10)
+            network.head.bias.copy_(torch.tensor([-10 * level for level in levels]))
+        return Model(network, recipe, tuple(values), tuple(f"channel {i}" for i in range(channels)))
+
+    return make

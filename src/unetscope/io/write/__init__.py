@@ -6,6 +6,7 @@ from unetscope.io.write.files import atomic, output_folder, to_plain, write_csv,
 from unetscope.io.write.image import write_image
 from unetscope.io.write.mask import write_mask
 from unetscope.io.write.tiff import write_float
+from unetscope.io.write.zarr import write_zarr_blocks
 
 __all__ = [
     "atomic",
@@ -17,4 +18,5 @@ __all__ = [
     "write_json",
     "write_mask",
     "write_text",
+    "write_zarr_blocks",
 ]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from unetscope.io.image import Image
 from unetscope.io.pictures.ome import NAMESPACE
 from unetscope.io.write.files import atomic_folder
 
-__all__ = ["write_zarr"]
+__all__ = ["write_zarr", "write_zarr_blocks"]
 
 # What napari-ome-zarr, Fiji, ngio and zarr-python 2 all read; 0.5 needs Zarr 3, which some of them lack.
 _VERSION = "0.4"
@@ -53,8 +54,6 @@ def write_zarr(
     OutputError
         If the labels are none, or the store cannot be written.
     """
-    import zarr
-
     path = Path(path)
     data = np.asarray(labels.data)
     if data.dtype.kind not in "bui" or "C" in labels.axes or data.size == 0 or data.min() < 0:
@@ -63,21 +62,82 @@ def write_zarr(
             expected="integers from 0, without channels",
             fix="convert it to labels",
         )
-    levels = _pyramid(data.astype(np.uint8) if data.dtype.kind == "b" else data, labels.axes)
+    data = data.astype(np.uint8) if data.dtype.kind == "b" else data
+    whole = tuple(slice(0, length) for length in data.shape)
+    return write_zarr_blocks(
+        path, replace(labels, data=data), [(whole, data)], names=names, overwrite=overwrite
+    )
+
+
+def write_zarr_blocks(
+    path: StrPath,
+    labels: Image,
+    blocks: Iterable[tuple[tuple[slice, ...], NDArray[Any]]],
+    *,
+    names: Mapping[int, str] | None = None,
+    overwrite: bool = False,
+) -> Path:
+    """Write a label image as `write_zarr` does, of which only a part is in memory at a time.
+
+    Parameters
+    ----------
+    path : path
+    labels : Image
+        For shape, type and place; its pixels are not read.
+    blocks : iterable of (tuple of slice, ndarray)
+        Parts that cover the image, and where they go.
+    names : mapping of int to str, optional
+        What labels stand for.
+    overwrite : bool
+        Whether a Zarr store of this name may be replaced; nothing else is.
+
+    Returns
+    -------
+    Path
+        The store that was written.
+
+    Raises
+    ------
+    OutputError
+        If the store cannot be written.
+    """
+    import zarr
+
+    path = Path(path)
+    shape, steps = labels.data.shape, _steps(labels.data.shape, labels.axes)
     with atomic_folder(path, overwrite=overwrite) as temporary:
         group = zarr.open_group(temporary, mode="w", zarr_format=2)
-        group.attrs.update(_attributes(stem_of(path), labels, [steps for _, steps in levels], names or {}))
-        for i, (level, _) in enumerate(levels):
-            array = group.create_array(
-                str(i),
-                shape=level.shape,
-                dtype=level.dtype,
-                chunks=_chunks(level.shape, labels.axes),
+        group.attrs.update(_attributes(stem_of(path), labels, steps, names or {}))
+        levels = [
+            group.create_array(
+                str(level),
+                shape=(coarse := _coarse(shape, step)),
+                dtype=labels.data.dtype,
+                chunks=_chunks(coarse, labels.axes),
                 chunk_key_encoding={"name": "v2", "separator": "/"},
                 fill_value=0,
             )
-            array[...] = level
+            for level, step in enumerate(steps)
+        ]
+        for part, pixels in blocks:
+            for array, step in zip(levels, steps, strict=True):
+                _put(array, part, step, pixels)
     return path
+
+
+def _put(array: Any, part: tuple[slice, ...], step: tuple[int, ...], pixels: NDArray[Any]) -> None:
+    """The pixels of a part that a coarser copy takes, to where they go there."""
+    first = [-(-axis.start // each) for axis, each in zip(part, step, strict=True)]
+    taken = pixels[
+        tuple(
+            slice(begin * each - axis.start, None, each)
+            for begin, axis, each in zip(first, part, step, strict=True)
+        )
+    ]
+    if taken.size:
+        array[
+            tuple(slice(begin, begin + length) for begin, length in zip(first, taken.shape, strict=True))
+        ] = taken
 
 
 def _chunks(shape: Sequence[int], axes: str) -> tuple[int, ...]:
@@ -85,20 +145,24 @@ def _chunks(shape: Sequence[int], axes: str) -> tuple[int, ...]:
     return tuple(min(size, side) if axis in "ZYX" else 1 for axis, size in zip(axes, shape, strict=True))
 
 
-def _pyramid(data: NDArray[Any], axes: str) -> list[tuple[NDArray[Any], tuple[int, ...]]]:
-    """Give ever coarser copies, until one is a single chunk, each with its steps along the axes."""
-    steps = (1,) * data.ndim
-    levels = [(data, steps)]
+def _steps(shape: Sequence[int], axes: str) -> list[tuple[int, ...]]:
+    """Steps along the axes of ever coarser copies, until one is a single chunk."""
+    steps = [(1,) * len(shape)]
     while True:
-        shape = levels[-1][0].shape
+        coarse = _coarse(shape, steps[-1])
         long = [
             axis in "ZYX" and size > chunk
-            for axis, size, chunk in zip(axes, shape, _chunks(shape, axes), strict=True)
+            for axis, size, chunk in zip(axes, coarse, _chunks(coarse, axes), strict=True)
         ]
         if not any(long):
-            return levels
-        steps = tuple(2 * step if halved else step for step, halved in zip(steps, long, strict=True))
-        levels.append((data[tuple(slice(None, None, step) for step in steps)], steps))
+            return steps
+        steps.append(
+            tuple(2 * step if halved else step for step, halved in zip(steps[-1], long, strict=True))
+        )
+
+
+def _coarse(shape: Sequence[int], step: Sequence[int]) -> tuple[int, ...]:
+    return tuple(-(-length // each) for length, each in zip(shape, step, strict=True))
 
 
 def _attributes(

@@ -1,0 +1,164 @@
+"""Segment an image that does not fit into memory, going on where an earlier attempt stopped."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from unetscope import api
+from unetscope.errors import OutputError
+from unetscope.inference import Progress
+from unetscope.io import Image, read
+from unetscope.large.assemble import assemble
+from unetscope.large.blocks import Block
+from unetscope.large.cluster import on_cluster
+from unetscope.large.job import Job, JobFolder, Request, request_for
+from unetscope.large.segment import segment_block
+from unetscope.large.settle import check, settle
+
+__all__ = ["LARGE_PIXELS", "Step", "is_large_image", "predict_large"]
+
+LARGE_PIXELS = 2**26
+"""Images of more pixels are segmented block by block: the maps of a whole one would take gigabytes."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """How far it is.
+
+    Attributes
+    ----------
+    done, total : int
+        Blocks.
+    pixels : dict of int to int, or None
+        Label → number of pixels, in the last step.
+    diameter : float or None
+        Of the objects, given or estimated, where the model brings them to one size.
+    """
+
+    done: int
+    total: int
+    pixels: dict[int, int] | None = None
+    diameter: float | None = None
+
+
+def is_large_image(image: Image) -> bool:
+    """Whether an image is better segmented block by block."""
+    return math.prod(image.grid) > LARGE_PIXELS
+
+
+def predict_large(
+    model: Path,
+    source: Path,
+    out: Path,
+    *,
+    threshold: float | None = None,
+    diameter: float | None = None,
+    device: str = "auto",
+    scheduler: str | None = None,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Iterator[Step]:
+    """Segment an image of any size.
+
+    Parameters
+    ----------
+    model : Path
+        A model file, a run folder, or the name of a model that comes with the package.
+    source : Path
+        A plane or a volume, with or without channels; what is larger than memory should be stored in tiles
+        or chunks (OME-Zarr, OME-TIFF).
+    out : Path
+        The OME-Zarr store to write, of labels on the image's own grid.
+    threshold, diameter : float, optional
+        See `unetscope.api.predict`.
+    device : str
+        See `unetscope.api.train`.
+    scheduler : str, optional
+        Address of a Dask cluster, ``tcp://…``, whose workers share the blocks. They must see model, image and
+        `out` under the same paths.
+    overwrite : bool
+        Whether an earlier result, or unfinished blocks of something else, may be replaced.
+    progress : callable, optional
+        Called often, with the part of the whole that is done, from 0 to 1; not with a scheduler.
+
+    Yields
+    ------
+    Step
+        After each block, and when the result is there. Stopping between two keeps what is finished.
+
+    Raises
+    ------
+    InputError
+        If the image does not suit the model, or the recipe brings whole images to one size.
+    OutputError
+        If the result cannot be written, or there are blocks of another job.
+
+    Notes
+    -----
+    Finished blocks lie in a folder beside the result until it is complete; the same call goes on with them.
+    Labels are those of the whole image at once, as long as no object reaches further than three typical
+    diameters beyond a block; parts of larger ones are joined where they meet. Statistics for the
+    normalization, if each image has its own, are taken over evenly spaced pixels, about 16 million.
+    """
+    if out.exists() and not overwrite:
+        raise OutputError(
+            f"{out} exists already",
+            expected="a new name",
+            fix="choose another name, or pass --overwrite (overwrite=True)",
+        )
+    image, loaded = read(source, lazy=True), api.load_model(model, device=device)
+    check(image, loaded)
+    request = request_for(api.find_model(model), source, threshold, diameter)
+    store = JobFolder(out.with_name(f"{out.name}.blocks"))
+    job = _begun(store, request, overwrite=overwrite)
+    if job is None:
+        job = settle(request, image, loaded)
+        store.begin(job)
+    blocks = list(job.blocks())
+    missing = [block for block in blocks if not store.has(block)]
+    done = len(blocks) - len(missing)
+    yield Step(done, len(blocks))
+    work = partial(segment_block, store.path, device=device)
+    finished = _here(work, missing, done, len(blocks), progress)
+    if scheduler is not None:
+        finished = on_cluster(work, missing, scheduler)
+    for _ in finished:
+        done += 1
+        yield Step(done, len(blocks))
+    objects = loaded.recipe.target.kind == "instances"
+    pixels = assemble(job, store, image, out, objects=objects, overwrite=overwrite)
+    shutil.rmtree(store.path)
+    yield Step(done, len(blocks), pixels, job.diameter)
+
+
+def _begun(store: JobFolder, request: Request, *, overwrite: bool) -> Job | None:
+    """The job of this request, if it is under way."""
+    job = store.read()
+    if job is not None and job.request == request:
+        return job
+    if store.path.exists():
+        if not overwrite:
+            raise OutputError(
+                f"{store.path} holds unfinished blocks of another image, model or setting",
+                expected="those of this one, or none",
+                fix="choose another place, or pass --overwrite (overwrite=True)",
+            )
+        shutil.rmtree(store.path)
+    return None
+
+
+def _here(
+    work: partial[None], blocks: Sequence[Block], done: int, total: int, progress: Progress | None
+) -> Iterator[None]:
+    for index, block in enumerate(blocks):
+        told = None if progress is None else partial(_tell, progress, done + index, total)
+        yield work(block, progress=told)
+
+
+def _tell(progress: Progress, done: int, total: int, part: float) -> None:
+    progress((done + part) / total)
