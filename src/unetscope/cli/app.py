@@ -413,10 +413,14 @@ def predict(
     threshold: float | None = None,
     diameter: float | None = None,
     device: Device = "auto",
+    scheduler: str | None = None,
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
     """Segment images with a trained model; every result lies exactly on its image.
+
+    An image that is too large for memory is segmented in blocks and written as OME-Zarr; stopped at any
+    time, the same command goes on with it.
 
     Parameters
     ----------
@@ -438,6 +442,8 @@ def predict(
     diameter
         Of the objects in pixels, for a model that brings them to one size; estimated in each image unless
         given.
+    scheduler
+        Address of a Dask cluster, tcp://HOST:PORT, whose workers segment every image in blocks.
     """
     from unetscope.folders import PredictedFile, predict_files
 
@@ -454,6 +460,7 @@ def predict(
             diameter=diameter,
             device=device,
             overwrite=overwrite,
+            scheduler=scheduler,
             progress=lambda part: update(len(results) + part),
         ):
             results.append(result)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
@@ -26,6 +27,7 @@ from unetscope.io import (
     write_json,
     write_mask,
 )
+from unetscope.large import UNFINISHED, Step, is_large_image, predict_large
 
 if TYPE_CHECKING:
     from unetscope.inference import Prediction
@@ -59,9 +61,13 @@ def predict_files(
     diameter: float | None = None,
     device: str = "auto",
     overwrite: bool = False,
+    scheduler: str | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> Iterator[tuple[PredictedFile, int]]:
     """Segment a file, or every image of a folder.
+
+    What is too large for memory is segmented in blocks, and always written as OME-Zarr. Stopped at any time,
+    the same call goes on with it.
 
     Parameters
     ----------
@@ -88,6 +94,8 @@ def predict_files(
         See `api.train`.
     overwrite : bool
         Whether earlier results may be replaced.
+    scheduler : str, optional
+        Address of a Dask cluster that segments every image in blocks; see `predict_large`.
     progress : callable, optional
         Called often, with the part of the current image that is done, from 0 to 1; what it raises ends the
         work between two results.
@@ -110,39 +118,113 @@ def predict_files(
             fix="choose one of these",
         )
     loaded = api.load_model(model, device=device)
-    volumes = loaded.recipe.network.dimensions == 3
-    jobs = _jobs(source, series=series or (volumes and _holds_series(source)))
-    _results_folder(out, overwrite=overwrite)
+    dimensions = loaded.recipe.network.dimensions
+    series = series or (dimensions == 3 and _holds_series(source))
+    jobs = _jobs(source, series=series)
+    unfinished = any(out.glob(f"*{UNFINISHED}"))
+    _results_folder(out, overwrite=overwrite or unfinished)
     index = read_index(out)
-    numbered = loaded.recipe.target.kind == "instances"
+    asked: dict[str, Any] = {"threshold": threshold, "diameter": diameter, "progress": progress}
+    wanted: dict[str, Any] = {
+        "file_format": file_format,
+        "probabilities": probabilities,
+        "overwrite": overwrite,
+    }
     total = len(jobs)
-    try:
-        for name, path, reader in jobs:
-            started = time.perf_counter()
-            prediction = api.predict(
-                loaded, reader(), threshold=threshold, diameter=diameter, progress=progress
-            )
-            parts = _parts(name, prediction, file_format)
-            total += len(parts) - 1
-            for part_name, part in parts:
-                result = _write_result(
-                    part, part_name, out, file_format, probabilities=probabilities, overwrite=overwrite
-                )
-                seconds = round(time.perf_counter() - started, 4)
-                result = replace(result, image=str(path.resolve()), objects=numbered, seconds=seconds)
-                index[result.labels] = asdict(result)
-                yield result, total
-                started = time.perf_counter()
-    finally:
+
+    def keep() -> None:
         # Whatever stops the loop, a result without its entry would lose its physical grid.
         if index:
             write_json(out / INDEX, list(index.values()), overwrite=True)
+
+    try:
+        for name, path, reader in jobs:
+            started = time.perf_counter()
+            finished = [entry for entry in index.values() if entry["image"] == str(path.resolve())]
+            if finished and unfinished and not overwrite:
+                for entry in finished:
+                    yield _listed(entry), total
+                continue
+            image = reader()
+            in_blocks = not series and (scheduler is not None or is_large_image(image, dimensions))
+            if in_blocks:
+                keep()
+                store = out / f"{name}{FORMATS['zarr']}"
+                segment = partial(predict_large, model, path, device=device, scheduler=scheduler, **asked)
+                results = _in_blocks(segment, image, store, **wanted)
+            else:
+                results = _at_once(name, partial(api.predict, loaded, image.load(), **asked), out, **wanted)
+            for place, (result, parts) in enumerate(results):
+                total += parts - 1 if place == 0 else 0
+                entry = replace(
+                    result,
+                    image=str(path.resolve()),
+                    objects=loaded.recipe.target.kind == "instances",
+                    seconds=round(time.perf_counter() - started, 4),
+                )
+                index[entry.labels] = asdict(entry)
+                yield entry, total
+                started = time.perf_counter()
+            if in_blocks:
+                keep()
+    finally:
+        keep()
+
+
+def _at_once(
+    name: str, segment: Callable[[], Prediction], out: Path, *, file_format: str, **options: bool
+) -> Iterator[tuple[PredictedFile, int]]:
+    """The results of an image, which all of its memory was taken for, and how many they are."""
+    parts = _parts(name, segment(), file_format)
+    for part_name, part in parts:
+        yield _write_result(part, part_name, out, file_format, **options), len(parts)
+
+
+def _in_blocks(
+    segment: Callable[..., Iterator[Step]],
+    image: Image,
+    store: Path,
+    *,
+    file_format: str,
+    probabilities: bool,
+    overwrite: bool,
+) -> Iterator[tuple[PredictedFile, int]]:
+    """The one result of an image that is segmented in blocks."""
+    if file_format not in {"auto", "zarr"} or probabilities:
+        raise InputError(
+            f"{image.name} has {math.prod(image.grid):,} pixels and is segmented in blocks, which gives no "
+            f"{'probabilities' if probabilities else file_format}",
+            expected="labels as OME-Zarr",
+            fix="leave --format and --probabilities out",
+        )
+    *_, last = segment(store, overwrite=overwrite)
+    yield (
+        PredictedFile(
+            image="",
+            labels=store.name,
+            probabilities="",
+            spacing=image.spacing,
+            units=image.units,
+            objects=False,
+            pixels=last.pixels or {},
+            seconds=0.0,
+            diameter=last.diameter,
+        ),
+        1,
+    )
+
+
+def _listed(entry: dict[str, Any]) -> PredictedFile:
+    """A result that an earlier call has finished."""
+    pixels = {int(value): count for value, count in entry["pixels"].items()}
+    return PredictedFile(**{**entry, "spacing": tuple(entry["spacing"]), "pixels": pixels})
 
 
 def _results_folder(out: Path, *, overwrite: bool) -> None:
     """Make the folder; earlier predictions may be replaced, but never images or masks drawn by hand."""
     output_folder(out, overwrite=overwrite)
-    if any(out.iterdir()) and not (out / INDEX).is_file():
+    foreign = (path for path in out.iterdir() if not path.name.endswith(UNFINISHED))
+    if any(foreign) and not (out / INDEX).is_file():
         raise OutputError(
             f"{out} holds files that predict did not write",
             expected="a new folder, or one of earlier predictions",
@@ -153,7 +235,7 @@ def _results_folder(out: Path, *, overwrite: bool) -> None:
 def _jobs(source: Path, *, series: bool) -> list[_Job]:
     """Name, path and reader of each image, so that one is in memory at a time."""
     if source.is_file() and not series:
-        return [(bare_name(source), source, lambda: read(source))]
+        return [(bare_name(source), source, partial(read, source, lazy=True))]
     if not source.exists():
         raise InputError(f"{source} does not exist", expected="an image or a folder", fix="check the path")
     if series:
@@ -166,7 +248,11 @@ def _jobs(source: Path, *, series: bool) -> list[_Job]:
     names = [bare_name(path) for path in paths]
     # a.png and a.tif must not write to one result.
     return [
-        (name if names.count(name) == 1 else path.name.replace(".", "_"), path, partial(read, path))
+        (
+            name if names.count(name) == 1 else path.name.replace(".", "_"),
+            path,
+            partial(read, path, lazy=True),
+        )
         for name, path in zip(names, paths, strict=True)
     ]
 

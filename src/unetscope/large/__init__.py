@@ -5,6 +5,6 @@ and one file for each finished block; it is all that a process, here or on anoth
 more. When all blocks are there they are put together.
 """
 
-from unetscope.large.predict import LARGE_PIXELS, Step, is_large_image, predict_large
+from unetscope.large.predict import LARGE_PIXELS, UNFINISHED, Step, is_large_image, predict_large
 
-__all__ = ["LARGE_PIXELS", "Step", "is_large_image", "predict_large"]
+__all__ = ["LARGE_PIXELS", "UNFINISHED", "Step", "is_large_image", "predict_large"]

@@ -20,10 +20,13 @@ from unetscope.large.job import Job, JobFolder, Request, request_for
 from unetscope.large.segment import segment_block
 from unetscope.large.settle import check, settle
 
-__all__ = ["LARGE_PIXELS", "Step", "is_large_image", "predict_large"]
+__all__ = ["LARGE_PIXELS", "UNFINISHED", "Step", "is_large_image", "predict_large"]
 
-LARGE_PIXELS = 2**26
-"""Images of more pixels are segmented block by block: the maps of a whole one would take gigabytes."""
+LARGE_PIXELS = {2: 2**26, 3: 2**28}
+"""Planes and volumes of more pixels are segmented block by block: their maps would take gigabytes."""
+
+UNFINISHED = ".blocks"
+"""How the name of a folder of finished blocks goes on after that of the result."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +49,17 @@ class Step:
     diameter: float | None = None
 
 
-def is_large_image(image: Image) -> bool:
-    """Whether an image is better segmented block by block."""
-    return math.prod(image.grid) > LARGE_PIXELS
+def is_large_image(image: Image, dimensions: int) -> bool:
+    """Whether an image is better segmented block by block.
+
+    Parameters
+    ----------
+    image : Image
+        May lie on disk.
+    dimensions : int
+        Of the network: one of planes looks at the slices of a volume one by one.
+    """
+    return math.prod(image.grid[-dimensions:]) > LARGE_PIXELS[dimensions]
 
 
 def predict_large(
@@ -114,7 +125,7 @@ def predict_large(
     image, loaded = read(source, lazy=True), api.load_model(model, device=device)
     check(image, loaded)
     request = request_for(api.find_model(model), source, threshold, diameter)
-    store = JobFolder(out.with_name(f"{out.name}.blocks"))
+    store = JobFolder(out.with_name(f"{out.name}{UNFINISHED}"))
     job = _begun(store, request, overwrite=overwrite)
     if job is None:
         job = settle(request, image, loaded)
