@@ -140,10 +140,10 @@ def predict_files(
     try:
         for name, path, reader in jobs:
             started = time.perf_counter()
-            finished = [entry for entry in index.values() if entry["image"] == str(path.resolve())]
+            finished = [_listed(one) for one in index.values() if one["image"] == str(path.resolve())]
             if finished and unfinished and not overwrite:
-                for entry in finished:
-                    yield _listed(entry), total
+                for earlier in finished:
+                    yield earlier, total
                 continue
             image = reader()
             in_blocks = not series and (scheduler is not None or is_large_image(image, dimensions))

@@ -65,7 +65,10 @@ def segment_block(
 def cut_out(image: Image, part: tuple[slice, ...]) -> Image:
     """A part of an image's spatial grid, in memory. Its place is of no use here, and stays as it was."""
     everything: tuple[Any, ...] = (..., *part)
-    data = np.asarray(image.data[everything])
+    data: Any = image.data[everything]
+    if not isinstance(data, np.ndarray):
+        # On a cluster, Dask would ask the cluster, all of whose threads may wait for just that.
+        data = data.compute(scheduler="threads")
     return replace(image, data=data, levels=())
 
 

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import dask
+import dask.array as da
 import numpy as np
 import pytest
 import torch
@@ -19,6 +21,7 @@ from unetscope.evaluation.objects import count_objects
 from unetscope.inference import predict_image
 from unetscope.io.image import Image
 from unetscope.large import Step, blocks, predict_large, settle
+from unetscope.large import segment as segment_module
 from unetscope.large.job import JobFolder
 from unetscope.model import Model
 from unetscope.network import network_for
@@ -226,3 +229,14 @@ def test_objects_are_brought_to_one_size(tmp_path: Path, trained_objects: Path) 
     image = Image((100 * speckles(60, 50)).astype(np.float32), "YX")
     _, steps = segment(made, image, tmp_path)
     assert steps[-1].diameter == predict_image(made, image).diameter
+
+
+def test_pixels_on_disk_are_read_by_this_process_alone() -> None:
+    def elsewhere(*_: object, **__: object) -> None:
+        raise AssertionError("another scheduler was asked")
+
+    pixels = speckles(20, 30)
+    lazy = Image(da.from_array(pixels, chunks=(7, 8)), "YX")
+    with dask.config.set(scheduler=elsewhere):
+        part = segment_module.cut_out(lazy, (slice(3, 12), slice(None, None, 4)))
+    np.testing.assert_array_equal(part.data, pixels[3:12, ::4])
