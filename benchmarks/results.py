@@ -30,7 +30,8 @@ SETS = {
 def main() -> None:
     """Run what the arguments name."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("names", nargs="*", choices=[*SETS, []], default=[*SETS])
+    # Without any, argparse compares the empty list with the choices.
+    parser.add_argument("names", nargs="*", choices=[*SETS, []], help="all unless given")
     parser.add_argument("--budget")
     parser.add_argument("--arms", nargs="+", help="only these rows")
     parser.add_argument("--device", default="auto")
@@ -39,7 +40,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("experiments"))
     arguments = parser.parse_args()
     if not arguments.tables:
-        for name in arguments.names:
+        for name in arguments.names or SETS:
             run(name, arguments)
     PAGE.write_text(with_tables(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
 
