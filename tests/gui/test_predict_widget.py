@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from qtpy.QtWidgets import QApplication, QSlider
 from unetscope import api
 from unetscope._napari import settings
 from unetscope._napari.commands import segment
+from unetscope._napari.predict.model_chooser import describe_card
 from unetscope._napari.predict.predicted import KEY
 from unetscope._napari.predict.widget import PredictWidget
 from unetscope._napari.session import Session
@@ -29,6 +31,7 @@ from unetscope.inference import Labeling
 from unetscope.io import write_mask
 from unetscope.io.image import Image
 from unetscope.model import Model
+from unetscope.model_about import About
 from unetscope.network import UNet
 from unetscope.recipe import Recipe, change
 
@@ -600,12 +603,26 @@ def test_models_that_come_along_are_offered_first(
     about = widget.chooser.about.text()
     for words in ("Bright spots", "on 4 held-out images", "Data: CC0", "It finds nothing dark."):
         assert words in about
-    assert "It was never shown a cell." in widget.chooser.about.toolTip()
+    for words in ("It was never shown a cell.", "on 4 held-out images"):
+        assert words in widget.chooser.about.toolTip()
     # By its name, for the program may be somewhere else the next time.
     assert settings.recall("predict")["models"][0] == "spots"
     later = PredictWidget(type(viewer_model)())
     qtbot.addWidget(later)
     assert later.session.model == shipped / "spots.safetensors"
+
+
+def test_of_several_scores_the_first_is_shown(story: About, shipped: Path) -> None:
+    card = api.read_card(shipped / "spots.safetensors")
+    other = story.held_out[0].model_copy(update={"images": 7})
+    several = story.model_copy(update={"held_out": (*story.held_out, other)})
+    start = {"name": "run", "sha256": "", "seen": 0}
+    text = describe_card(
+        replace(card, provenance={**card.provenance, "about": several.to_dict(), "start": start})
+    )
+    assert "on 4 held-out images" in text
+    assert "on 7 held-out images" not in text
+    assert "began with" not in text
 
 
 def test_a_model_that_comes_along_damaged_does_no_harm(shipped: Path, qtbot: Any, viewer_model: Any) -> None:

@@ -185,11 +185,11 @@ def describe_card(card: ModelCard) -> str:
         written += f" by UNetScope {provenance['unetscope']}"
     network = f"U-Net of depth {card.recipe.network.depth}, {card.parameters:,} parameters; {written}"
     sentences = [trained, _input(card), network]
-    if card.start is not None:
+    if card.about is None and card.start is not None:
         sentences.insert(1, f"Its training began with the model {card.start.name}")
     if card.about is not None:
-        # Honest scores are worth more than those that chose the epoch.
-        sentences[0] = "; ".join(each.summary for each in card.about.held_out)
+        # Honest scores are worth more than those that chose the epoch; the other ones are in the tooltip.
+        sentences[0] = card.about.held_out[0].summary
         sentences.append(f"Data: {', '.join(card.about.licenses)}. {card.about.limits[0]}")
     lines = "<br>".join(f"{html.escape(sentence.rstrip('.'))}." for sentence in sentences)
     head = _what(card) if card.about is None else html.escape(card.about.title)
@@ -197,11 +197,12 @@ def describe_card(card: ModelCard) -> str:
 
 
 def _limits(card: ModelCard) -> str:
-    """Where a model fails, as far as somebody has written it down."""
+    """How good a model is, and where it fails, as far as somebody has written it down."""
     if card.about is None:
         return ""
-    limits = "".join(f"<li>{html.escape(limit)}</li>" for limit in card.about.limits)
-    return f"<p>{html.escape(card.about.description)}</p><ul>{limits}</ul>"
+    lines = (*(each.summary for each in card.about.held_out), *card.about.limits)
+    items = "".join(f"<li>{html.escape(line)}</li>" for line in lines)
+    return f"<p>{html.escape(card.about.description)}</p><ul>{items}</ul>"
 
 
 def _what(card: ModelCard) -> str:
