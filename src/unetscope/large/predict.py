@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from unetscope import api
 from unetscope.errors import OutputError
-from unetscope.inference import Progress
 from unetscope.io import Image, read
 from unetscope.large.assemble import assemble
 from unetscope.large.blocks import Block
@@ -19,6 +19,9 @@ from unetscope.large.cluster import on_cluster
 from unetscope.large.job import Job, JobFolder, Request, request_for
 from unetscope.large.segment import segment_block
 from unetscope.large.settle import check, settle
+
+if TYPE_CHECKING:
+    from unetscope.inference import Progress
 
 __all__ = ["LARGE_PIXELS", "UNFINISHED", "Step", "is_large_image", "predict_large"]
 

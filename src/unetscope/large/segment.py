@@ -5,18 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unetscope import api
 from unetscope.errors import InputError
-from unetscope.inference import Progress
 from unetscope.io import Image, read
 from unetscope.large.blocks import Block
 from unetscope.large.job import JobFolder
-from unetscope.model import Model
+
+if TYPE_CHECKING:
+    from unetscope.inference import Progress
+    from unetscope.model import Model
 
 __all__ = ["cut_out", "segment_block"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,7 +13,9 @@ from unetscope.errors import InputError
 from unetscope.io import Image
 from unetscope.large.job import Job, Request
 from unetscope.large.segment import cut_out
-from unetscope.model import Model
+
+if TYPE_CHECKING:
+    from unetscope.model import Model
 
 __all__ = ["check", "settle"]
 
