@@ -128,7 +128,8 @@ def predict_large(
     image, loaded = read(source, lazy=True), api.load_model(model, device=device)
     check(image, loaded)
     request = request_for(api.find_model(model), source, threshold, diameter)
-    store = JobFolder(out.with_name(f"{out.name}{UNFINISHED}"))
+    # Workers elsewhere have another folder to begin with.
+    store = JobFolder(out.resolve().with_name(f"{out.name}{UNFINISHED}"))
     job = _begun(store, request, overwrite=overwrite)
     if job is None:
         job = settle(request, image, loaded)
@@ -141,9 +142,14 @@ def predict_large(
     finished = _here(work, missing, done, len(blocks), progress)
     if scheduler is not None:
         finished = on_cluster(work, missing, scheduler)
-    for _ in finished:
-        done += 1
-        yield Step(done, len(blocks))
+    try:
+        for _ in finished:
+            done += 1
+            yield Step(done, len(blocks))
+    finally:
+        if not any(map(store.has, blocks)):
+            # What fails at its first block, as a threshold of 2 does, is not in the way of the next attempt.
+            shutil.rmtree(store.path)
     objects = loaded.recipe.target.kind == "instances"
     pixels = assemble(job, store, image, out, objects=objects, overwrite=overwrite)
     shutil.rmtree(store.path)

@@ -222,6 +222,20 @@ def test_what_cannot_be_cut_is_refused(
     assert not (tmp_path / "out.ome.zarr.blocks").exists()
 
 
+def test_what_fails_at_once_leaves_nothing(model: Make, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="the threshold is 2"):
+        segment(model(), Image(speckles(30, 30), "YX"), tmp_path, threshold=2.0)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["image.ome.tif", "model.safetensors"]
+
+
+def test_folders_may_be_named_from_where_one_is(
+    model: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    found, _ = segment(model(), Image(speckles(30, 30), "YX"), Path())
+    assert found.any()
+
+
 def test_objects_are_brought_to_one_size(tmp_path: Path, trained_objects: Path) -> None:
     model = api.load_model(trained_objects)
     recipe = change(model.recipe, ["preprocess.diameter=12"])
