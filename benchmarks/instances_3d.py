@@ -60,9 +60,7 @@ def main() -> None:
         total += counts
         rows.append({"quarter": left_out, "true": counts.true, "found": counts.predicted, "tp": counts.tp[0]})
         print(rows[-1], flush=True)
-    scores = {
-        f"ap{round(100 * at)}": total.at(at).average_precision for at in (0.5, 0.6, 0.7, 0.75, 0.8, 0.9)
-    }
+    scores = {f"ap{round(100 * at)}": total.at(at).average_precision for at in OVERLAPS}
     scores |= {"merges": total.merges, "splits": total.splits}
     result = {"machine": this_machine(), "minutes": arguments.minutes, "quarters": rows, "pooled": scores}
     text = json.dumps(result, indent=1) + "\n"

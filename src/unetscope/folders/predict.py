@@ -131,6 +131,7 @@ def predict_files(
         "overwrite": overwrite,
     }
     total = len(jobs)
+    finished = _by_image(index) if unfinished and not overwrite else {}
 
     def keep() -> None:
         # Whatever stops the loop, a result without its entry would lose its physical grid.
@@ -140,10 +141,9 @@ def predict_files(
     try:
         for name, path, reader in jobs:
             started = time.perf_counter()
-            finished = [_listed(one) for one in index.values() if one["image"] == str(path.resolve())]
-            if finished and unfinished and not overwrite:
-                for earlier in finished:
-                    yield earlier, total
+            origin = str(path.resolve())
+            if origin in finished:
+                yield from ((earlier, total) for earlier in finished[origin])
                 continue
             image = reader()
             in_blocks = not series and (scheduler is not None or is_large_image(image, dimensions))
@@ -158,7 +158,7 @@ def predict_files(
                 total += parts - 1 if place == 0 else 0
                 entry = replace(
                     result,
-                    image=str(path.resolve()),
+                    image=origin,
                     objects=loaded.recipe.target.kind == "instances",
                     seconds=round(time.perf_counter() - started, 4),
                 )
@@ -174,7 +174,7 @@ def predict_files(
 def _at_once(
     name: str, segment: Callable[[], Prediction], out: Path, *, file_format: str, **options: bool
 ) -> Iterator[tuple[PredictedFile, int]]:
-    """The results of an image, which all of its memory was taken for, and how many they are."""
+    """The results of an image that fits into memory, and how many they are."""
     parts = _parts(name, segment(), file_format)
     for part_name, part in parts:
         yield _write_result(part, part_name, out, file_format, **options), len(parts)
@@ -214,10 +214,14 @@ def _in_blocks(
     )
 
 
-def _listed(entry: dict[str, Any]) -> PredictedFile:
-    """A result that an earlier call has finished."""
-    pixels = {int(value): count for value, count in entry["pixels"].items()}
-    return PredictedFile(**{**entry, "spacing": tuple(entry["spacing"]), "pixels": pixels})
+def _by_image(index: dict[str, dict[str, Any]]) -> dict[str, list[PredictedFile]]:
+    """The results that earlier calls have finished."""
+    results: dict[str, list[PredictedFile]] = {}
+    for entry in index.values():
+        pixels = {int(value): count for value, count in entry["pixels"].items()}
+        result = PredictedFile(**{**entry, "spacing": tuple(entry["spacing"]), "pixels": pixels})
+        results.setdefault(result.image, []).append(result)
+    return results
 
 
 def _results_folder(out: Path, *, overwrite: bool) -> None:

@@ -20,7 +20,7 @@ from torch import Tensor
 from unetscope.inference.progress import Progress, watched
 from unetscope.network import UNet
 
-__all__ = ["Tile", "plan_tiles", "predict_logits", "tile_for_memory"]
+__all__ = ["Tile", "pixels_for_memory", "plan_tiles", "predict_logits", "tile_for_memory"]
 
 # Feature maps of the first level that live at the same time during a forward pass, roughly.
 _LIVE_MAPS = 6
@@ -75,6 +75,11 @@ def _plan_axis(length: int, tile: int, halo: int, stride: int) -> Iterator[tuple
         yield slice(first, last), slice(start - first, stop - first), slice(start, stop)
 
 
+def pixels_for_memory(network: UNet, megabytes: float) -> float:
+    """How many pixels a forward pass that takes about this much memory for feature maps can have."""
+    return megabytes * 2**20 / (4 * _LIVE_MAPS * network.settings.level_widths[0])
+
+
 def tile_for_memory(network: UNet, grid: Sequence[int], megabytes: float) -> tuple[int, ...]:
     """The largest near-square tile whose forward pass takes about this much memory.
 
@@ -86,7 +91,7 @@ def tile_for_memory(network: UNet, grid: Sequence[int], megabytes: float) -> tup
     megabytes : float
         Memory for the feature maps.
     """
-    pixels = megabytes * 2**20 / (4 * _LIVE_MAPS * network.settings.level_widths[0])
+    pixels = pixels_for_memory(network, megabytes)
     if math.prod(grid) <= pixels:
         return tuple(grid)
     tile = list(grid)

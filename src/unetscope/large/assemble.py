@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unetscope.io import Image
-from unetscope.io.write import write_zarr_blocks
 from unetscope.large.blocks import Block
 from unetscope.large.job import Job, JobFolder
 
@@ -41,6 +40,8 @@ def assemble(
     dict of int to int
         Label → number of pixels.
     """
+    from unetscope.io.write.zarr import write_zarr_blocks
+
     blocks = list(job.blocks())
     numbers = _numbers(blocks, store) if objects else None
     pixels: dict[int, int] = {}
@@ -63,11 +64,19 @@ def assemble(
 
 def _numbers(blocks: list[Block], store: JobFolder) -> dict[tuple[int, ...], NDArray[np.int32]]:
     """For each block: the number in the whole image of each of its own numbers."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     objects = {block.index: store.take(block, "objects")[0] for block in blocks}
-    same = _joined(blocks, store, objects)
-    names = np.unique(np.concatenate([np.zeros(0, np.int64), *objects.values()]))
-    roots = np.array([_root(same, int(name)) for name in names] if same else names, dtype=np.int64)
-    final = np.unique(roots, return_inverse=True)[1].astype(np.int32) + 1
+    names = np.unique(np.concatenate(list(objects.values())))
+    one, other = np.searchsorted(
+        names, np.array(list(_joined(blocks, store, objects)), np.int64).reshape(-1, 2)
+    ).T
+    joined = coo_array((np.ones(one.size, bool), (one, other)), shape=(names.size, names.size))
+    group = connected_components(joined, directed=False)[1]
+    # Names are in the order of the grid, and the first of a group is that of the whole object.
+    first = np.unique(group, return_index=True)[1][group]
+    final = np.unique(first, return_inverse=True)[1].astype(np.int32) + 1
     return {
         index: np.concatenate([[0], final[np.searchsorted(names, mine)]]).astype(np.int32)
         for index, mine in objects.items()
@@ -76,13 +85,12 @@ def _numbers(blocks: list[Block], store: JobFolder) -> dict[tuple[int, ...], NDA
 
 def _joined(
     blocks: list[Block], store: JobFolder, objects: dict[tuple[int, ...], NDArray[np.int64]]
-) -> dict[int, int]:
-    """Objects that no block saw whole: which earlier one each of their parts belongs to.
+) -> Iterator[tuple[int, int]]:
+    """Two names of one object that no block saw whole.
 
     Two parts are one object if at least half of what the smaller one shows at the seam lies beside the other.
     """
     by_index = {block.index: block for block in blocks}
-    same: dict[int, int] = {}
     for block in blocks:
         for axis in range(len(block.index)):
             other = by_index.get(block.before(axis))
@@ -91,12 +99,8 @@ def _joined(
             here, here_cut = store.take(block, f"first{axis}", "cut")
             there, there_cut = store.take(other, f"last{axis}", "cut")
             for mine, its in _meeting(here, there):
-                a, b = int(objects[block.index][mine - 1]), int(objects[other.index][its - 1])
-                if a != b and (here_cut[mine - 1] or there_cut[its - 1]):
-                    first, second = sorted((_root(same, a), _root(same, b)))
-                    if first != second:
-                        same[second] = first
-    return same
+                if here_cut[mine - 1] or there_cut[its - 1]:
+                    yield objects[block.index][mine - 1], objects[other.index][its - 1]
 
 
 def _meeting(here: NDArray[np.uint32], there: NDArray[np.uint32]) -> Iterator[tuple[int, int]]:
@@ -108,9 +112,3 @@ def _meeting(here: NDArray[np.uint32], there: NDArray[np.uint32]) -> Iterator[tu
     for mine, its, count in zip(*pairs.tolist(), shared.tolist(), strict=True):
         if 2 * count >= min(shown[0][mine], shown[1][its]):
             yield mine, its
-
-
-def _root(same: dict[int, int], name: int) -> int:
-    while name in same:
-        name = same[name]
-    return name

@@ -139,12 +139,12 @@ class JobFolder:
 
 def request_for(model: Path, image: Path, threshold: float | None, diameter: float | None) -> Request:
     """The request for an image, with what tells whether the files are still the same."""
-    with model.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    from unetscope.training.run import file_hash
+
     digest = hashlib.sha256()
     for part in [image] if image.is_file() else sorted(image.rglob("*")):
         status = part.stat()
         digest.update(f"{os.fspath(part)} {status.st_size} {status.st_mtime_ns}\n".encode(errors="replace"))
     return Request(
-        str(model.resolve()), sha256, str(image.resolve()), digest.hexdigest(), threshold, diameter
+        str(model.resolve()), file_hash(model), str(image.resolve()), digest.hexdigest(), threshold, diameter
     )

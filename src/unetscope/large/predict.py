@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 
 from unetscope import api
 from unetscope.errors import OutputError
-from unetscope.io import Image, read
+from unetscope.io import Image
+from unetscope.io.write import refuse_existing
 from unetscope.large.assemble import assemble
 from unetscope.large.blocks import Block
 from unetscope.large.cluster import on_cluster
 from unetscope.large.job import Job, JobFolder, Request, request_for
-from unetscope.large.segment import segment_block
+from unetscope.large.segment import image_of, model_of, segment_block
 from unetscope.large.settle import check, settle
 
 if TYPE_CHECKING:
@@ -119,15 +120,10 @@ def predict_large(
     diameters beyond a block; parts of larger ones are joined where they meet. Statistics for the
     normalization, if each image has its own, are taken over evenly spaced pixels, about 16 million.
     """
-    if out.exists() and not overwrite:
-        raise OutputError(
-            f"{out} exists already",
-            expected="a new name",
-            fix="choose another name, or pass --overwrite (overwrite=True)",
-        )
-    image, loaded = read(source, lazy=True), api.load_model(model, device=device)
-    check(image, loaded)
+    refuse_existing(out, overwrite=overwrite)
     request = request_for(api.find_model(model), source, threshold, diameter)
+    image, loaded = image_of(request), model_of(request, device)
+    check(image, loaded)
     # Workers elsewhere have another folder to begin with.
     store = JobFolder(out.resolve().with_name(f"{out.name}{UNFINISHED}"))
     job = _begun(store, request, overwrite=overwrite)
@@ -175,10 +171,7 @@ def _begun(store: JobFolder, request: Request, *, overwrite: bool) -> Job | None
 def _here(
     work: partial[None], blocks: Sequence[Block], done: int, total: int, progress: Progress | None
 ) -> Iterator[None]:
-    for index, block in enumerate(blocks):
-        told = None if progress is None else partial(_tell, progress, done + index, total)
-        yield work(block, progress=told)
+    from unetscope.inference.progress import part_of
 
-
-def _tell(progress: Progress, done: int, total: int, part: float) -> None:
-    progress((done + part) / total)
+    for index, block in enumerate(blocks, start=done):
+        yield work(block, progress=part_of(progress, index, total))

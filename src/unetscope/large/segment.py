@@ -14,13 +14,13 @@ from unetscope import api
 from unetscope.errors import InputError
 from unetscope.io import Image, read
 from unetscope.large.blocks import Block
-from unetscope.large.job import JobFolder
+from unetscope.large.job import JobFolder, Request
 
 if TYPE_CHECKING:
     from unetscope.inference import Progress
     from unetscope.model import Model
 
-__all__ = ["cut_out", "segment_block"]
+__all__ = ["cut_out", "image_of", "model_of", "segment_block"]
 
 
 def segment_block(
@@ -48,12 +48,11 @@ def segment_block(
     job = store.read()
     if job is None:
         raise InputError(f"{folder} holds no job", expected="job.json", fix="begin again")
-    asked = job.request
-    model = replace(_opened(asked.model, asked.model_sha256, device), scaling=job.scaling)
+    model = replace(model_of(job.request, device), scaling=job.scaling)
     prediction = api.predict(
         model,
-        cut_out(_image(asked.image, asked.image_state), block.outer),
-        threshold=asked.threshold,
+        cut_out(image_of(job.request), block.outer),
+        threshold=job.request.threshold,
         diameter=job.diameter,
         progress=progress,
     )
@@ -62,6 +61,18 @@ def segment_block(
         store.put(block, _named(labels, block, job.grid))
     else:
         store.put(block, {"labels": labels[block.inner]})
+
+
+@lru_cache(maxsize=1)
+def model_of(request: Request, device: str) -> Model:
+    """The model of a request, loaded once in a process."""
+    return api.load_model(request.model, device=device)
+
+
+@lru_cache(maxsize=1)
+def image_of(request: Request) -> Image:
+    """The image of a request, read once in a process; it may lie on disk."""
+    return read(request.image, lazy=True)
 
 
 def cut_out(image: Image, part: tuple[slice, ...]) -> Image:
@@ -90,7 +101,7 @@ def _named(labels: NDArray[np.int32], block: Block, grid: tuple[int, ...]) -> di
         for end in ends:
             cut |= np.isin(numbers, np.take(labels, end, axis=axis))
     core = labels[block.inner]
-    inside, compact, pixels = np.unique(core, return_inverse=True, return_counts=True)
+    inside, compact = np.unique(core, return_inverse=True)
     # 0 stays background, also where the core has none.
     shift = int(inside[0] != 0)
     compact = (compact.reshape(core.shape) + shift).astype(np.uint32)
@@ -102,17 +113,6 @@ def _named(labels: NDArray[np.int32], block: Block, grid: tuple[int, ...]) -> di
     return {
         "labels": compact,
         "objects": first[kept].astype(np.int64),
-        "pixels": pixels[inside != 0],
         "cut": cut[kept],
         **faces,
     }
-
-
-@lru_cache(maxsize=1)
-def _opened(path: str, sha256: str, device: str) -> Model:  # noqa: ARG001 (another content is another model)
-    return api.load_model(path, device=device)
-
-
-@lru_cache(maxsize=1)
-def _image(path: str, state: str) -> Image:  # noqa: ARG001 (as above)
-    return read(path, lazy=True)

@@ -19,9 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["check", "settle"]
 
-# Bytes for the feature maps of a block, and how many of the first level live at once.
-_MEMORY = 2**30
-_LIVE_MAPS = 6
+# Megabytes for the feature maps of a block.
+_MEMORY = 1024
 # Sides of blocks are multiples of this, in planes and in volumes, and so of the network's stride.
 _UNIT = {2: 256, 3: 32}
 # How far an object may reach beyond a block's core, in typical diameters, before it has to be joined.
@@ -103,6 +102,8 @@ def _estimate(image: Image, model: Model) -> float:
 
 def _sizes(image: Image, model: Model, diameter: float | None) -> tuple[int, int]:
     """Side and margin of blocks."""
+    from unetscope.inference.tiling import pixels_for_memory
+
     dimensions, network, recipe = len(image.grid), model.network, model.recipe
     reach = float(min(recipe.prediction.minimum_size, _LEAST_SIZE))
     if recipe.target.kind == "instances":
@@ -110,7 +111,7 @@ def _sizes(image: Image, model: Model, diameter: float | None) -> tuple[int, int
     wanted = recipe.preprocess.diameter
     factor = wanted / diameter if wanted and diameter else 1.0
     margin = math.ceil((network.receptive_radius / factor + reach) / network.stride) * network.stride
-    pixels = _MEMORY / (4 * _LIVE_MAPS * network.settings.level_widths[0]) / factor**dimensions
+    pixels = pixels_for_memory(network, _MEMORY) / factor**dimensions
     unit = _UNIT[dimensions]
     side = (math.floor(pixels ** (1 / dimensions)) - 2 * margin) // unit * unit
     return max(side, unit), margin

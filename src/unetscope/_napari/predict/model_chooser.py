@@ -185,12 +185,12 @@ def describe_card(card: ModelCard) -> str:
         written += f" by UNetScope {provenance['unetscope']}"
     network = f"U-Net of depth {card.recipe.network.depth}, {card.parameters:,} parameters; {written}"
     sentences = [trained, _input(card), network]
-    if card.about is None and card.start is not None:
-        sentences.insert(1, f"Its training began with the model {card.start.name}")
     if card.about is not None:
         # Honest scores are worth more than those that chose the epoch; the other ones are in the tooltip.
         sentences[0] = card.about.held_out[0].summary
         sentences.append(f"Data: {', '.join(card.about.licenses)}. {card.about.limits[0]}")
+    elif card.start is not None:
+        sentences.insert(1, f"Its training began with the model {card.start.name}")
     lines = "<br>".join(f"{html.escape(sentence.rstrip('.'))}." for sentence in sentences)
     head = _what(card) if card.about is None else html.escape(card.about.title)
     return f"<b>{head}</b><br>{lines}"

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from unetscope.io.write.files import atomic, output_folder, to_plain, write_csv, write_json, write_text
+from unetscope.io.write.files import (
+    atomic,
+    output_folder,
+    refuse_existing,
+    to_plain,
+    write_csv,
+    write_json,
+    write_text,
+)
 from unetscope.io.write.image import write_image
 from unetscope.io.write.mask import write_mask
 from unetscope.io.write.tiff import write_float
-from unetscope.io.write.zarr import write_zarr_blocks
 
 __all__ = [
     "atomic",
     "output_folder",
+    "refuse_existing",
     "to_plain",
     "write_csv",
     "write_float",
@@ -18,5 +26,4 @@ __all__ = [
     "write_json",
     "write_mask",
     "write_text",
-    "write_zarr_blocks",
 ]

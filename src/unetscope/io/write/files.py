@@ -18,7 +18,16 @@ import numpy as np
 from unetscope.errors import OutputError
 from unetscope.io._files import StrPath, is_store
 
-__all__ = ["atomic", "atomic_folder", "output_folder", "to_plain", "write_csv", "write_json", "write_text"]
+__all__ = [
+    "atomic",
+    "atomic_folder",
+    "output_folder",
+    "refuse_existing",
+    "to_plain",
+    "write_csv",
+    "write_json",
+    "write_text",
+]
 
 
 # Names of files may hold bytes that are no text; JSON reads them again from their escapes.
@@ -87,7 +96,7 @@ def atomic_folder(path: StrPath, *, overwrite: bool = False) -> Iterator[Path]:
         raise OutputError(
             f"{path} exists and is no Zarr store", expected="a new name", fix="choose another name"
         )
-    _refuse_existing(path, overwrite=overwrite)
+    refuse_existing(path, overwrite=overwrite)
     temporary, earlier = (path.with_name(f".{secrets.token_hex(8)}.part") for _ in range(2))
     try:
         temporary.mkdir()
@@ -107,10 +116,17 @@ def atomic_folder(path: StrPath, *, overwrite: bool = False) -> Iterator[Path]:
 def _refuse_to_replace(path: Path, *, overwrite: bool) -> None:
     if path.is_dir():
         raise OutputError(f"{path} is a folder", expected="a file name", fix="choose another name")
-    _refuse_existing(path, overwrite=overwrite)
+    refuse_existing(path, overwrite=overwrite)
 
 
-def _refuse_existing(path: Path, *, overwrite: bool) -> None:
+def refuse_existing(path: Path, *, overwrite: bool) -> None:
+    """Make sure that nothing of this name is there, or that it may be replaced.
+
+    Raises
+    ------
+    OutputError
+        If it is there and stays.
+    """
     if path.exists() and not overwrite:
         raise OutputError(
             f"{path} exists already",

@@ -86,10 +86,8 @@ def write_zarr_blocks(
         For shape, type and place; its pixels are not read.
     blocks : iterable of (tuple of slice, ndarray)
         Parts that cover the image, and where they go.
-    names : mapping of int to str, optional
-        What labels stand for.
-    overwrite : bool
-        Whether a Zarr store of this name may be replaced; nothing else is.
+    names, overwrite
+        See `write_zarr`.
 
     Returns
     -------
