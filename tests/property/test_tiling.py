@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from unetscope.inference import strips
+from unetscope.inference.strips import can_stream, stream
 from unetscope.inference.tiling import plan_tiles, predict_logits, tile_for_memory
 from unetscope.network import UNet
 from unetscope.recipe.recipe import Network
@@ -76,6 +79,70 @@ def test_tiles_agree_with_the_whole_volume(seed, grid, tile, padding, up) -> Non
     _same(network, _image(seed, grid), tile)
 
 
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(0, 99),
+    st.integers(1, 40),
+    st.tuples(lengths, st.integers(1, 20)),
+    st.fixed_dictionaries(
+        {
+            "depth": st.integers(1, 3),
+            "convs": st.integers(1, 2),
+            "padding": st.sampled_from(["same", "valid"]),
+            "norm": st.sampled_from(["batch", "none"]),
+            "head_kernel": st.sampled_from([1, 3]),
+            "up_activation": st.booleans(),
+        }
+    ),
+    st.sampled_from(UPSAMPLING),
+)
+def test_strips_give_the_whole_image(seed, rows, grid, options, up) -> None:
+    network = _network(seed, **options, **up)
+    _streams(network, grid, rows, seed)
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    st.integers(0, 99),
+    st.integers(1, 9),
+    st.tuples(*[st.integers(1, 12)] * 3),
+    st.sampled_from(["same", "valid"]),
+    st.sampled_from(UPSAMPLING),
+)
+def test_strips_give_the_whole_volume(seed, rows, grid, padding, up) -> None:
+    network = _network(seed, dimensions=3, depth=1, padding=padding, **up)
+    _streams(network, grid, rows, seed)
+
+
+@torch.inference_mode()
+def _streams(network: UNet, grid: tuple[int, ...], rows: int, seed: int) -> None:
+    size = [network.valid_size(length) for length in grid]
+    image = torch.from_numpy(_image(seed, size))[None]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(strips, "rows_of_a_strip", lambda *_: rows)
+        parts = list(stream(network, image))
+    assert all(part.shape[2] for part in parts)
+    torch.testing.assert_close(torch.cat(parts, dim=2), network(image), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("norm", ["instance", "group"])
+def test_what_looks_at_the_whole_grid_is_not_streamed(norm: str) -> None:
+    network = _network(0, depth=1, norm=norm)
+    assert not can_stream(network)
+    image = _image(0, (200, 8))
+    with torch.inference_mode():
+        whole = network(torch.from_numpy(image)[None])[0]
+    torch.testing.assert_close(predict_logits(network, image), whole, atol=1e-5, rtol=1e-5)
+
+
+def test_progress_is_told_for_each_strip() -> None:
+    network, told = _network(0, depth=1), []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(strips, "rows_of_a_strip", lambda *_: 10)
+        predict_logits(network, _image(0, (40, 8)), progress=told.append)
+    assert told == [0, 0.25, 0.5, 0.75]
+
+
 @settings(max_examples=10, deadline=None)
 @given(lengths, st.booleans(), st.sampled_from(["same", "valid"]))
 def test_one_row_of_pixels(length: int, upright: bool, padding: str) -> None:
@@ -112,9 +179,17 @@ def test_a_tile_fits_the_memory_or_is_the_least_that_makes_sense(grid, megabytes
         network = UNet(Network(depth=depth, width=8), 1, 1)
     tile = tile_for_memory(network, grid, megabytes)
     pixels = megabytes * 2**20 / (4 * 6 * 8)
-    least = 2 * (network.receptive_radius + network.stride) + network.stride
+    least = 2 * (network.halo + network.stride) + network.stride
     assert all(1 <= t <= n for t, n in zip(tile, grid, strict=True))
     if grid[0] * grid[1] <= pixels:
         assert tile == grid
     else:
         assert tile[0] * tile[1] <= pixels or min(tile) <= least
+
+
+def test_what_is_streamed_is_never_cut_along_its_rows() -> None:
+    network = _network(0, depth=2)
+    assert tile_for_memory(network, (10**6, 400), 100) == (10**6, 400)
+    rows, columns = tile_for_memory(network, (10**6, 10**6), 100)
+    assert rows == 10**6
+    assert 2 * network.halo < columns < 10**5

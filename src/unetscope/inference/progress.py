@@ -24,15 +24,13 @@ def part_of(progress: Progress | None, index: int, count: int) -> Progress | Non
 
 
 @contextmanager
-def watched(network: nn.Module, progress: Progress | None, *, passes: int) -> Iterator[None]:
-    """Tell the progress of some forward passes before each of their convolutions.
+def watched(network: nn.Module, progress: Progress | None) -> Iterator[None]:
+    """Tell the progress of a forward pass before each of its convolutions.
 
     Parameters
     ----------
     network : Module
     progress : callable or None
-    passes : int
-        How many forward passes there will be.
 
     Notes
     -----
@@ -43,10 +41,9 @@ def watched(network: nn.Module, progress: Progress | None, *, passes: int) -> It
         yield
         return
     convolutions = [module for module in network.modules() if isinstance(module, _CONVOLUTIONS)]
-    total = passes * len(convolutions)
     calls = itertools.count()
     hooks = [
-        convolution.register_forward_pre_hook(lambda *_: progress(next(calls) / total))
+        convolution.register_forward_pre_hook(lambda *_: progress(next(calls) / len(convolutions)))
         for convolution in convolutions
     ]
     try:

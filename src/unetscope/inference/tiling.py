@@ -1,8 +1,9 @@
 """The network over a whole image: at once when it fits, otherwise in tiles that agree with that.
 
-Tiles overlap by a halo that is at least the network's receptive radius and are placed on multiples of its
-stride, so that each kept pixel is computed from the same numbers as in the whole image. Normalization
-that looks at the whole grid (instance, group) is the exception: there, tiles only come close.
+Tiles overlap by the network's halo and are placed on multiples of its stride, so that each kept pixel is
+computed from the same numbers as in the whole image. On a CPU a tile is worked on in strips and can be as
+long as the image. Normalization that looks at the whole grid (instance, group) is the exception: there, tiles
+only come close.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from unetscope.inference.progress import Progress, watched
+from unetscope.inference.progress import Progress, part_of, watched
+from unetscope.inference.strips import can_stream, kept_rows, stream
 from unetscope.network import UNet
 
-__all__ = ["Tile", "pixels_for_memory", "plan_tiles", "predict_logits", "tile_for_memory"]
+__all__ = ["Tile", "plan_tiles", "predict_logits", "tile_for_memory"]
 
 # Feature maps of the first level that live at the same time during a forward pass, roughly.
 _LIVE_MAPS = 6
@@ -75,34 +77,35 @@ def _plan_axis(length: int, tile: int, halo: int, stride: int) -> Iterator[tuple
         yield slice(first, last), slice(start - first, stop - first), slice(start, stop)
 
 
-def pixels_for_memory(network: UNet, megabytes: float) -> float:
-    """How many pixels a forward pass that takes about this much memory for feature maps can have."""
-    return megabytes * 2**20 / (4 * _LIVE_MAPS * network.settings.level_widths[0])
-
-
 def tile_for_memory(network: UNet, grid: Sequence[int], megabytes: float) -> tuple[int, ...]:
     """The largest near-square tile whose forward pass takes about this much memory.
 
     Parameters
     ----------
     network : UNet
+        If it can stream (see `can_stream`), the first axis is never cut.
     grid : sequence of int
         The whole grid; returned unchanged when it fits.
     megabytes : float
         Memory for the feature maps.
     """
-    pixels = pixels_for_memory(network, megabytes)
-    if math.prod(grid) <= pixels:
-        return tuple(grid)
+    streams = can_stream(network)
+    bytes_per_pixel = 4 * network.settings.level_widths[0]
     tile = list(grid)
-    while math.prod(tile) > pixels:
-        longest = tile.index(max(tile))
+    while bytes_per_pixel * _live_pixels(network, tile, streams=streams) > megabytes * 2**20:
+        longest = max(range(int(streams), len(tile)), key=tile.__getitem__)
         if tile[longest] <= network.stride:
             break
         tile[longest] = math.ceil(tile[longest] / 2 / network.stride) * network.stride
     # A tile that is mostly halo computes everything many times over.
-    least = 2 * math.ceil(network.receptive_radius / network.stride) * network.stride + network.stride
+    least = 2 * math.ceil(network.halo / network.stride) * network.stride + network.stride
     return tuple(min(max(length, least), n) for length, n in zip(tile, grid, strict=True))
+
+
+def _live_pixels(network: UNet, tile: Sequence[int], *, streams: bool) -> int:
+    """Pixels of maps as wide as those of the first level that live at the same time, roughly."""
+    whole = _LIVE_MAPS * math.prod(tile)
+    return min(whole, kept_rows(network, tile) * math.prod(tile[1:])) if streams else whole
 
 
 @torch.inference_mode()
@@ -144,18 +147,40 @@ def predict_logits(
     tile = tile_for_memory(network, grid, megabytes) if tile is None else tile
     plan = _plan_same if network.settings.padding == "same" else _plan_valid
     pads, sizes, tiles = plan(network, grid, tile)
-    padded = np.pad(image, [(0, 0), *pads], mode="reflect")
-    device = next(network.parameters()).device
+    padded = np.pad(image, [(0, 0), *pads], mode="reflect") if np.any(pads) else image
     logits = torch.empty((network.out_channels, *sizes))
     parts = list(tiles)
-    with watched(network, progress, passes=len(parts)):
-        for part in parts:
-            batch = torch.from_numpy(np.ascontiguousarray(padded[(slice(None), *part.source)]))[None]
-            if batch.ndim == 4:
-                batch = batch.contiguous(memory_format=torch.channels_last)
-            output = network(batch.to(device))[0]
-            logits[(slice(None), *part.target)] = output[(slice(None), *part.kept)].float().cpu()
+    for index, part in enumerate(parts):
+        batch = torch.from_numpy(np.ascontiguousarray(padded[(slice(None), *part.source)]))[None]
+        if batch.ndim == 4:
+            batch = batch.contiguous(memory_format=torch.channels_last)
+        done = 0
+        for rows in _output(network, batch, part_of(progress, index, len(parts))):
+            _keep(rows, part, logits, done)
+            done += rows.shape[1]
+    if logits.shape[1:] == grid:
+        return logits
     return logits[(slice(None), *(slice(length) for length in grid))].clone()
+
+
+def _output(network: UNet, batch: Tensor, progress: Progress | None) -> Iterator[Tensor]:
+    """The output of one tile, (K, rows, *rest) at a time."""
+    if can_stream(network):
+        for rows in stream(network, batch, progress):
+            yield rows[0]
+        return
+    with watched(network, progress):
+        yield network(batch.to(next(network.parameters()).device))[0]
+
+
+def _keep(rows: Tensor, tile: Tile, logits: Tensor, done: int) -> None:
+    """Write down what is kept of some rows of a tile, of which so many came before."""
+    kept, target = tile.kept[0], tile.target[0]
+    first, last = max(done, kept.start), min(done + rows.shape[1], kept.stop)
+    if first < last:
+        moved = target.start - kept.start
+        chosen = rows[(slice(None), slice(first - done, last - done), *tile.kept[1:])]
+        logits[(slice(None), slice(first + moved, last + moved), *tile.target[1:])] = chosen.float().cpu()
 
 
 _Plan = tuple[list[tuple[int, int]], list[int], Iterator[Tile]]
@@ -167,7 +192,7 @@ def _plan_same(network: UNet, grid: Sequence[int], tile: Sequence[int]) -> _Plan
     pads = [(0, size - length) for size, length in zip(sizes, grid, strict=True)]
     # A tile as long as the image means the image at once, padding included.
     tile = [size if t >= length else t for size, length, t in zip(sizes, grid, tile, strict=True)]
-    return pads, sizes, plan_tiles(sizes, tile, network.receptive_radius, network.stride)
+    return pads, sizes, plan_tiles(sizes, tile, network.halo, network.stride)
 
 
 def _plan_valid(network: UNet, grid: Sequence[int], tile: Sequence[int]) -> _Plan:
@@ -184,7 +209,7 @@ def _plan_valid(network: UNet, grid: Sequence[int], tile: Sequence[int]) -> _Pla
         sizes.append(count * core)
         axes.append(
             [
-                (slice(i * core, i * core + source), slice(core), slice(i * core, (i + 1) * core))
+                (slice(i * core, i * core + source), slice(0, core), slice(i * core, (i + 1) * core))
                 for i in range(count)
             ]
         )

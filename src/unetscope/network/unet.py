@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from unetscope.recipe.recipe import Network
 
-__all__ = ["UNet"]
+__all__ = ["UNet", "central"]
 
 _CONV: dict[int, type[nn.Module]] = {2: nn.Conv2d, 3: nn.Conv3d}
 _UP: dict[int, type[nn.Module]] = {2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
@@ -90,7 +90,7 @@ class UNet(nn.Module):
         features = self.down[-1](features)
         for up, merge, skip in zip(self.up, self.merge, reversed(skips), strict=True):
             features = up(features)
-            features = merge(torch.cat([_center(skip, features.shape[2:]), features], dim=1))
+            features = merge(torch.cat([central(skip, features.shape[2:]), features], dim=1))
         return self.head(features)
 
     @property
@@ -107,15 +107,24 @@ class UNet(nn.Module):
         return (size - self._output_size(size)) // 2
 
     @property
-    def receptive_radius(self) -> int:
-        """Pixels beyond an output pixel that can influence it, counted generously."""
+    def halo(self) -> int:
+        """Pixels that must be seen beyond a part of the output that begins and ends at multiples of `stride`.
+
+        Exact: followed from the output down to the deepest level and up again to the image.
+        """
         settings = self.settings
-        up = 2 if _up_mixes(settings) else 1
-        radius = settings.convs * 2**settings.depth + settings.head_kernel // 2
-        for level in range(settings.depth):
-            # Convolutions down and up again, pooling, and upsampling from the level below.
-            radius += 2 * settings.convs * 2**level + 2**level + up * 2**level
-        return radius
+        # Padded, a convolution looks at both sides; unpadded, at what comes after, and the result is shorter.
+        before, after = (1, 1) if settings.padding == "same" else (0, 2)
+        before, after = before * settings.convs, after * settings.convs
+        # The first pixel of a part that begins at 0, and the last one of a part that ends before 0.
+        head = settings.head_kernel // 2
+        low, high = (-head, head - 1) if settings.padding == "same" else (0, 2 * head - 1)
+        for _ in range(settings.depth):
+            low, high = _below(settings, low - before, high + after)
+        low, high = low - before, high + after
+        for _ in range(settings.depth):
+            low, high = 2 * low - before, 2 * high + 1 + after
+        return max(self.margin - low, high + 1 - self.margin)
 
     def valid_size(self, output: int) -> int:
         """The smallest input length whose output is at least `output` pixels long.
@@ -222,6 +231,18 @@ def _up_mixes(settings: Network) -> bool:
     return settings.upsampling == "interpolate" or settings.up_kernel == 3
 
 
+def _below(settings: Network, low: int, high: int) -> tuple[int, int]:
+    """The pixels of the level below of which upsampling makes those from `low` to `high`."""
+    if not _up_mixes(settings):
+        return low // 2, high // 2
+    if settings.padding == "valid":
+        # What lacks a neighbor has been cut off.
+        low, high = low + 1, high + 1
+    if settings.upsampling == "interpolate":
+        return (low - 1) // 2, (high + 1) // 2
+    return low // 2, -(-high // 2)
+
+
 def _normalization(settings: Network, width: int) -> nn.Module:
     if settings.norm == "batch":
         return _BATCH[settings.dimensions](width)
@@ -234,8 +255,15 @@ def _activation(settings: Network) -> nn.Module:
     return nn.ReLU(inplace=True) if settings.activation == "relu" else nn.LeakyReLU(0.01, inplace=True)
 
 
-def _center(skip: Tensor, grid: Sequence[int]) -> Tensor:
-    """The central part of a skip connection, for valid padding; all of it with same padding."""
+def central(skip: Tensor, grid: Sequence[int]) -> Tensor:
+    """The central part of a skip connection, for valid padding; all of it with same padding.
+
+    Parameters
+    ----------
+    skip : (B, C, *longer) Tensor
+    grid : sequence of int
+        Of what it is joined with.
+    """
     for axis, length in enumerate(grid, start=2):
         skip = skip.narrow(axis, (skip.shape[axis] - length) // 2, length)
     return skip
