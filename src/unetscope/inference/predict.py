@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -178,15 +179,16 @@ def predict_probabilities(
     (K, *grid) float32 ndarray
         See `activate`.
     """
+    activation = partial(activate, network)
+    if not mirror:
+        return predict_logits(network, data, then=activation, progress=progress).numpy()
     axes = range(1, data.ndim)
-    choices: Sequence[tuple[int, ...]] = [()]
-    if mirror:
-        choices = [c for n in range(data.ndim) for c in itertools.combinations(axes, n)]
+    choices = [c for n in range(data.ndim) for c in itertools.combinations(axes, n)]
     total = np.zeros((network.out_channels, *data.shape[1:]), dtype=np.float32)
     for index, choice in enumerate(choices):
         flipped = np.ascontiguousarray(np.flip(data, choice))
-        logits = predict_logits(network, flipped, progress=part_of(progress, index, len(choices)))
-        maps = activate(network, logits).numpy()
+        part = part_of(progress, index, len(choices))
+        maps = predict_logits(network, flipped, then=activation, progress=part).numpy()
         for axis in choice:
             if network.extra > 1:
                 # In a mirror, the center lies on the other side.
@@ -195,27 +197,27 @@ def predict_probabilities(
     return (total / len(choices)).astype(np.float32)
 
 
-def object_maps(
-    maps: NDArray[np.float32], target: Target
-) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+def object_maps(maps: NDArray[np.float32], target: Target) -> NDArray[np.float32]:
     """The probability of being an object, and what tells objects apart, from the maps of a network.
 
     Parameters
     ----------
     maps : (K, *grid) float32 ndarray
-        From `predict_probabilities`, of a target that is not multi-class.
+        From `predict_probabilities`, of a target that is not multi-class; changed in place.
     target : Target
 
     Returns
     -------
-    (*grid) float32 ndarray, and (G, *grid) float32 ndarray or None
-        See `Prediction`. Told apart by boundaries, a pixel is deep inside if it is not the rim.
+    (1 + G, *grid) float32 ndarray
+        The probability and the guides, see `Prediction`. Told apart by boundaries, a pixel is deep inside if
+        it is not the rim.
     """
     if target.by_boundary:
-        return 1 - maps[0], maps[1:2]
-    if target.by_center:
-        return maps[0], np.concatenate([1 - maps[1:2], maps[2:]])
-    return maps[0], maps[1:2] if target.by_distance else None
+        maps = maps[:2]
+        np.subtract(1, maps[0], out=maps[0])
+    elif target.by_center:
+        np.subtract(1, maps[1:2], out=maps[1:2])
+    return maps
 
 
 def _check_diameter(model: Model, diameter: float | None) -> None:
@@ -336,12 +338,10 @@ def _predict_frame(
     mirror = model.recipe.prediction.mirror
     maps = predict_probabilities(model.predictor, transform.image(data), mirror=mirror, progress=progress)
     if model.recipe.target.kind != "multiclass":
-        probability, guides = object_maps(maps, model.recipe.target)
-        if guides is None:
-            return transform.image_back(probability[np.newaxis])
-        for axis, step in zip(range(1, len(guides)), transform.step, strict=False):
-            guides[axis] *= step
-        return transform.image_back(np.concatenate([probability[np.newaxis], guides]))
+        maps = object_maps(maps, model.recipe.target)
+        for axis, step in zip(range(2, len(maps)), transform.step, strict=False):
+            maps[axis] *= step
+        return transform.image_back(maps)
     objects = transform.image_back(maps[1:])
     # Outside the crop nothing was looked at: background.
     return np.concatenate([np.clip(1 - objects.sum(axis=0, keepdims=True), 0, 1), objects])

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -115,6 +115,7 @@ def predict_logits(
     *,
     tile: Sequence[int] | None = None,
     megabytes: float = 2048,
+    then: Callable[[Tensor], Tensor] | None = None,
     progress: Progress | None = None,
 ) -> Tensor:
     """Logits of one image of any size.
@@ -129,13 +130,16 @@ def predict_logits(
         Tile size, halo included; chosen from `megabytes` when left out.
     megabytes : float
         Memory to use for feature maps.
+    then : callable, optional
+        What becomes of logits (K, …), pixel by pixel, before they are kept: all at once they would take their
+        memory twice.
     progress : callable, optional
         See `Progress`.
 
     Returns
     -------
     (K, *grid) float32 Tensor
-        On the CPU.
+        On the CPU; what `then` made of them.
 
     Notes
     -----
@@ -156,7 +160,7 @@ def predict_logits(
             batch = batch.contiguous(memory_format=torch.channels_last)
         done = 0
         for rows in _output(network, batch, part_of(progress, index, len(parts))):
-            _keep(rows, part, logits, done)
+            _keep(rows if then is None else then(rows), part, logits, done)
             done += rows.shape[1]
     if logits.shape[1:] == grid:
         return logits

@@ -72,7 +72,9 @@ def join_frames(frames: Sequence[NDArray[Any]], image: Image, dimensions: int) -
     """
     outer = outer_axes(image, dimensions)
     lengths = [image.data.shape[image.axes.index(axis)] for axis in outer]
-    stacked = np.stack(frames).reshape(*lengths, *frames[0].shape)
+    # One frame is not copied: it may be most of the memory.
+    stacked = np.stack(frames) if len(frames) > 1 else frames[0]
+    stacked = stacked.reshape(*lengths, *frames[0].shape)
     # Frames are counted T, Z; the channel goes between them.
     return np.moveaxis(stacked, len(outer), int("T" in outer))
 

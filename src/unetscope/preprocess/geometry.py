@@ -61,8 +61,11 @@ def center_paste(data: NDArray[Any], size: Sequence[int], *, fill: float) -> NDA
     Returns
     -------
     (..., *size) ndarray of the same dtype
+        The array itself if it has this size already.
     """
     lead = data.ndim - len(size)
+    if data.shape[lead:] == tuple(size):
+        return data
     whole = np.full((*data.shape[:lead], *size), fill, dtype=data.dtype)
     here: list[slice] = [slice(None)] * lead
     there: list[slice] = [slice(None)] * lead

@@ -70,7 +70,7 @@ def validate(network: UNet, samples: Sequence[Sample], recipe: Recipe) -> Valida
         losses.append(_loss(logits, sample, recipe, network.unit))
         probabilities = activate(network, logits).numpy()
         if recipe.target.kind != "multiclass":
-            probabilities = object_maps(probabilities, recipe.target)[0][np.newaxis]
+            probabilities = object_maps(probabilities, recipe.target)[:1]
         maps.append(probabilities[0])
         counts.append(_counts(probabilities, sample, threshold))
         targets.append(sample.target)

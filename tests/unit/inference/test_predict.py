@@ -332,9 +332,9 @@ def test_guides_and_probabilities_lie_on_the_grid_of_the_image(model: Make, sepa
     assert (prediction.guides.axes, prediction.guides.channels) == ("TCYX", names)
     assert (prediction.guides.data.shape, prediction.guides.units) == ((2, len(names), 20, 30), "mm")
     maps = predict_probabilities(made.predictor, image.data[0][np.newaxis])
-    objects, guides = object_maps(maps, made.recipe.target)
-    np.testing.assert_allclose(prediction.probabilities.data[0], objects, rtol=1e-6)
-    np.testing.assert_allclose(prediction.guides.data[0], guides, rtol=1e-6)
+    maps = object_maps(maps, made.recipe.target)
+    np.testing.assert_allclose(prediction.probabilities.data[0], maps[0], rtol=1e-6)
+    np.testing.assert_allclose(prediction.guides.data[0], maps[1:], rtol=1e-6)
     assert [point.guides.axes for point in prediction.time_points() if point.guides] == ["CYX", "CYX"]
 
 
