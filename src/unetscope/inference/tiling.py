@@ -22,7 +22,7 @@ from unetscope.inference.progress import Progress, part_of, watched
 from unetscope.inference.strips import can_stream, kept_rows, stream
 from unetscope.network import UNet
 
-__all__ = ["Tile", "plan_tiles", "predict_logits", "tile_for_memory"]
+__all__ = ["Tile", "feature_bytes", "plan_tiles", "predict_logits", "tile_for_memory"]
 
 # Feature maps of the first level that live at the same time during a forward pass, roughly.
 _LIVE_MAPS = 6
@@ -89,11 +89,10 @@ def tile_for_memory(network: UNet, grid: Sequence[int], megabytes: float) -> tup
     megabytes : float
         Memory for the feature maps.
     """
-    streams = can_stream(network)
-    bytes_per_pixel = 4 * network.settings.level_widths[0]
+    first = int(can_stream(network))
     tile = list(grid)
-    while bytes_per_pixel * _live_pixels(network, tile, streams=streams) > megabytes * 2**20:
-        longest = max(range(int(streams), len(tile)), key=tile.__getitem__)
+    while feature_bytes(network, tile) > megabytes * 2**20:
+        longest = max(range(first, len(tile)), key=tile.__getitem__)
         if tile[longest] <= network.stride:
             break
         tile[longest] = math.ceil(tile[longest] / 2 / network.stride) * network.stride
@@ -102,10 +101,12 @@ def tile_for_memory(network: UNet, grid: Sequence[int], megabytes: float) -> tup
     return tuple(min(max(length, least), n) for length, n in zip(tile, grid, strict=True))
 
 
-def _live_pixels(network: UNet, tile: Sequence[int], *, streams: bool) -> int:
-    """Pixels of maps as wide as those of the first level that live at the same time, roughly."""
-    whole = _LIVE_MAPS * math.prod(tile)
-    return min(whole, kept_rows(network, tile) * math.prod(tile[1:])) if streams else whole
+def feature_bytes(network: UNet, grid: Sequence[int]) -> int:
+    """Memory for the feature maps that live at the same time in a forward pass over a grid, roughly."""
+    pixels = _LIVE_MAPS * math.prod(grid)
+    if can_stream(network):
+        pixels = min(pixels, kept_rows(network, grid) * math.prod(grid[1:]))
+    return 4 * network.settings.level_widths[0] * pixels
 
 
 @torch.inference_mode()

@@ -16,11 +16,15 @@ from unetscope.large.segment import cut_out
 
 if TYPE_CHECKING:
     from unetscope.model import Model
+    from unetscope.network import UNet
 
 __all__ = ["check", "settle"]
 
-# Megabytes for the feature maps of a block.
-_MEMORY = 1024
+# Bytes for all of a block, and what one of its pixels takes, in all and for each map of the network, while
+# it is normalized, predicted and labeled (measured: docs/results.md).
+_MEMORY = 2**30
+_BYTES_PER_PIXEL = 48
+_BYTES_PER_MAP = 8
 # Sides of blocks are multiples of this, in planes and in volumes, and so of the network's stride.
 _UNIT = {2: 256, 3: 32}
 # How far an object may reach beyond a block's core, in typical diameters, before it has to be joined.
@@ -102,16 +106,23 @@ def _estimate(image: Image, model: Model) -> float:
 
 def _sizes(image: Image, model: Model, diameter: float | None) -> tuple[int, int]:
     """Side and margin of blocks."""
-    from unetscope.inference.tiling import pixels_for_memory
-
     dimensions, network, recipe = len(image.grid), model.network, model.recipe
     reach = float(min(recipe.prediction.minimum_size, _LEAST_SIZE))
     if recipe.target.kind == "instances":
         reach = _REACH * (diameter or model.diameter or 0.0)
     wanted = recipe.preprocess.diameter
     factor = wanted / diameter if wanted and diameter else 1.0
-    margin = math.ceil((network.receptive_radius / factor + reach) / network.stride) * network.stride
-    pixels = pixels_for_memory(network, _MEMORY) / factor**dimensions
-    unit = _UNIT[dimensions]
-    side = (math.floor(pixels ** (1 / dimensions)) - 2 * margin) // unit * unit
-    return max(side, unit), margin
+    margin = math.ceil((network.halo / factor + reach) / network.stride) * network.stride
+    unit = side = _UNIT[dimensions]
+    while side < max(image.grid) and _bytes(network, side + unit + 2 * margin, factor) <= _MEMORY:
+        side += unit
+    return side, margin
+
+
+def _bytes(network: UNet, length: int, factor: float) -> float:
+    """Memory for one block that looks at this many pixels along each axis, about."""
+    from unetscope.inference.tiling import feature_bytes
+
+    seen = (math.ceil(length * factor),) * network.settings.dimensions
+    per_pixel = _BYTES_PER_PIXEL + _BYTES_PER_MAP * network.out_channels
+    return feature_bytes(network, seen) + per_pixel * max(length ** len(seen), math.prod(seen))
