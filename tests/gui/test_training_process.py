@@ -133,7 +133,8 @@ def test_pause_go_on_stop_and_resume(
     assert process.epochs[stopped : 2 * stopped + 1] == [*range(1, stopped + 2)]
     training.close()
     assert not training.running
-    assert RunFolder(run).status()["state"] == "stopped"
+    status = RunFolder(run).status()
+    assert status["state"] == "stopped", status
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no signals")
@@ -162,7 +163,8 @@ def test_without_its_parent_the_child_ends(
     training._child._process.stdin.close()
     qtbot.waitUntil(lambda: bool(process.ends), timeout=PATIENCE)
     assert process.ends == ["stopped"]
-    assert RunFolder(run).status()["state"] == "stopped"
+    status = RunFolder(run).status()
+    assert status["state"] == "stopped", status
     load_model(run, device="cpu")
 
 

@@ -72,16 +72,23 @@ class ParentWatch:
         while os.read(0, 1):
             pass
         self._gone.set()
+        ended_before = self._state in ENDED
         if self._folder.path.is_dir():
             self._folder.request_stop()
         for _ in range(_SECONDS_TO_LIVE):
             if self._over.wait(1):
                 break
             _thread.interrupt_main()
-        # A second interrupt may have come while the first was being written down.
-        if self._folder.status().get("state", "finished") not in ENDED:
-            self._folder.write_status(state="stopped")
+        # An interrupt may have come while an earlier one was being written down; and one that comes while
+        # something is imported or saved can end as any other error.
+        if not ended_before and self._state not in ("finished", "stopped"):
+            self._folder.write_status(state="stopped", message="")
         os._exit(130)
+
+    @property
+    def _state(self) -> str:
+        # A folder in which nothing was begun needs no end.
+        return str(self._folder.status().get("state", "finished"))
 
 
 if __name__ == "__main__":

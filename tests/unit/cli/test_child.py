@@ -43,6 +43,20 @@ def test_a_closed_input_stops_interrupts_and_ends(tmp_path: Path, interrupted: l
     assert folder.status()["state"] == "stopped"
 
 
+@pytest.mark.parametrize(("state", "told"), [("failed", "stopped"), ("finished", "finished")])
+def test_an_error_that_an_interrupt_has_become_is_none(
+    tmp_path: Path, interrupted: list[str], monkeypatch: pytest.MonkeyPatch, state: str, told: str
+) -> None:
+    folder = RunFolder(tmp_path)
+    folder.write_status(state="training")
+    monkeypatch.setattr(
+        child._thread, "interrupt_main", lambda: folder.write_status(state=state, message="half imported")
+    )
+    with pytest.raises(Ended):
+        child.ParentWatch(tmp_path)._wait_and_end()
+    assert folder.status()["state"] == told
+
+
 @pytest.mark.parametrize("state", ["finished", "failed"])
 def test_what_has_ended_before_stays_so(tmp_path: Path, interrupted: list[str], state: str) -> None:
     RunFolder(tmp_path).write_status(state=state)
