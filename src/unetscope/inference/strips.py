@@ -25,7 +25,7 @@ __all__ = ["can_stream", "kept_rows", "rows_of_a_strip", "stream"]
 _WHOLE_GRID = (nn.InstanceNorm2d, nn.InstanceNorm3d, nn.GroupNorm)
 _CONVOLVE = {2: functional.conv2d, 3: functional.conv3d}
 # Pixels of a strip. With fewer, the time of a call shows; with more, maps leave the caches.
-_PIXELS = 2**16
+_PIXELS = 2**17
 # Maps as wide as the first level's that a strip has at the same time while it is worked on.
 _LIVE_MAPS = 5
 
@@ -45,7 +45,7 @@ def can_stream(network: UNet) -> bool:
 
 
 def rows_of_a_strip(network: UNet, grid: Sequence[int]) -> int:
-    """How many rows are worked on at a time.
+    """How many rows are worked on at a time: all of a small image.
 
     Parameters
     ----------
@@ -53,6 +53,8 @@ def rows_of_a_strip(network: UNet, grid: Sequence[int]) -> int:
     grid : sequence of int
         Of the image, or the tile.
     """
+    if math.prod(grid) <= 2 * _PIXELS:
+        return grid[0]
     rows = round(_PIXELS / math.prod(grid[1:]) / network.stride) * network.stride
     # The deepest level should get two rows, and some more for its two neighbors to be worth it.
     return max(rows, network.stride * (4 if network.settings.dimensions == 2 else 1))
@@ -94,9 +96,14 @@ def stream(network: UNet, image: Tensor, progress: Progress | None = None) -> It
         From first to last; together what the network gives for the whole image. Up to rounding: libraries
         may choose another way for another size.
     """
-    strips = _Strips(network)
     length = image.shape[2]
     step = rows_of_a_strip(network, image.shape[2:])
+    if step == length:
+        if progress is not None:
+            progress(0.0)
+        yield network(image)
+        return
+    strips = _Strips(network)
     for start in range(0, length, step):
         stop = min(start + step, length)
         if progress is not None:
@@ -188,7 +195,8 @@ class _Convolution:
         if length == 1:
             return cast("Tensor", layer(rows))
         padding = cast("tuple[int, ...]", layer.padding)
-        border = rows.new_zeros((*rows.shape[:2], padding[0], *rows.shape[3:]))
+        # Like the rows also in memory: joined with another format, all of them would be rewritten.
+        border = torch.zeros_like(rows[:, :, : padding[0]])
         window = [border if self._kept is None else self._kept, rows, *([border] if last else [])]
         joined = torch.cat(window, dim=2)
         # A copy, so that the rest of the strip is free.
