@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,17 +40,21 @@ class Training:
     recipe : Recipe
     left_out : tuple of str
         Images that cannot be trained on, and why, one sentence each.
+    team : Team
+        The processes that train together, as torchrun started them; only the first one writes.
     """
 
     def __init__(
         self, run: Run, examples: Sequence[Example], device: str, *, left_out: tuple[str, ...] = ()
     ) -> None:
         from unetscope.training.loop import choose_device
+        from unetscope.training.team import join_team
 
+        self.team = join_team()
         self.run = run
         self.left_out = left_out
         self.recipe = run.recipe
-        self.device = choose_device(device)
+        self.device = choose_device(self.team.device_name(device))
         self._examples = examples
         self._outcome = "stopped"
 
@@ -90,7 +94,7 @@ class Training:
             warnings=self.warnings,
         )
         with self._telling_failure():
-            yield from fit(self.run, self._examples, device=self.device)
+            yield from fit(self.run, self._examples, device=self.device, team=self.team)
         self._outcome = "stopped" if self.run.stop_requested else "finished"
         self.run.write_status(state=self._outcome)
 
@@ -101,6 +105,8 @@ class Training:
         """
         from unetscope.training.preview import preview_writer
 
+        if not self.team.leads:
+            return nullcontext(lambda _: None)
         return preview_writer(self.run, self._examples, device=self.device)
 
     def finish(self) -> Report | None:
@@ -109,8 +115,11 @@ class Training:
         Returns
         -------
         Report or None
-            None without validation images, or when not even one epoch was finished.
+            None without validation images, or when not even one epoch was finished; and in all processes of
+            a team but the first.
         """
+        if not self.team.leads:
+            return None
         self.run.write_status(state="scoring")
         with self._telling_failure():
             report = self._score()
@@ -193,6 +202,9 @@ def prepare_training(
 ) -> Training:
     """Read and split the data, settle the recipe, and write the beginning of the run folder.
 
+    In processes that torchrun started, only the first does that, and the others train along. When torchrun
+    starts all of them again because one was lost, the run in the folder goes on from its checkpoint.
+
     Parameters
     ----------
     data : path, or sequence of (Image, Image)
@@ -225,9 +237,12 @@ def prepare_training(
         For anything wrong with data, recipe or folder, before training begins.
     """
     from unetscope.training.loop import choose_device
-    from unetscope.training.run import Run
+    from unetscope.training.run import FollowedRun, Run, has_begun
     from unetscope.training.session import describe_data
+    from unetscope.training.team import join_team
 
+    team = join_team()
+    device = team.device_name(device)
     # A device that is not there must be known before the run folder is begun.
     choose_device(device)
     chosen = None if recipe == "auto" else change(find_recipe(recipe), settings)
@@ -235,15 +250,24 @@ def prepare_training(
     known = before_planning(settings) if chosen is None else chosen
     model = None if start is None else StartModel(start)
     objects = "instances" in (known.target.kind, model and model.recipe.target.kind)
+    begun = team.ask(lambda: has_begun(Path(out), team))
+    if not team.leads:
+        team.wait()
     examples, unusable = load_examples(data, masks, group=known.split.group, objects=objects)
-    if chosen is None:
-        planned = plan_examples(examples, device=device, settings=settings, start=start)
-        chosen = change(planned.recipe, settings)
-    if model is not None:
-        model.check(chosen, examples)
-    entries = describe_data(examples, chosen)
-    kept = None if model is None else model.content(entries)
-    run = Run.create(Path(out), chosen, entries, start=kept, overwrite=overwrite)
+    if begun or not team.leads:
+        run = (Run if team.leads else FollowedRun).open(Path(out))
+        run.check_same(describe_data(examples, run.recipe))
+    else:
+        if chosen is None:
+            planned = plan_examples(examples, device=device, settings=settings, start=start)
+            chosen = change(planned.recipe, settings)
+        if model is not None:
+            model.check(chosen, examples)
+        entries = describe_data(examples, chosen)
+        kept = None if model is None else model.content(entries)
+        run = Run.create(Path(out), chosen, entries, start=kept, team=team, overwrite=overwrite)
+    if team.leads:
+        team.wait()
     return Training(run, examples, device, left_out=unusable)
 
 
@@ -295,12 +319,18 @@ def prepare_resume(path: StrPath, *, device: str = "auto") -> Training:
         If its images or masks are gone or have changed.
     """
     from unetscope.training.dataset import Example
-    from unetscope.training.run import Run
+    from unetscope.training.run import FollowedRun, Run
+    from unetscope.training.team import join_team
 
-    run = Run.open(Path(path))
+    team = join_team()
+    if not team.leads:
+        team.wait()
+    run = (Run if team.leads else FollowedRun).open(Path(path))
     run.check_start()
     run.check_data()
     run.clear_requests()
+    if team.leads:
+        team.wait()
     examples = []
     for entry in run.data:
         image = read(Path(entry.image))
@@ -336,4 +366,6 @@ def _consume(training: Training, on_epoch: Callable[[EpochRecord], None] | None)
         if on_epoch is not None:
             on_epoch(record)
     training.finish()
+    # Until the first process has scored the model and written how it did.
+    training.team.wait()
     return training.run

@@ -77,6 +77,7 @@ def run(arguments: list[str]) -> int:
             # A console that lacks ± or µm shows a question mark instead of failing.
             stream.reconfigure(errors="replace")
     try:
+        _check_team(arguments)
         app(arguments, exit_on_error=False, print_error=False)
     except BrokenPipeError:
         # The reader of our output has gone, as `head` does; Python must not complain at exit.
@@ -85,9 +86,28 @@ def run(arguments: list[str]) -> int:
         if debug:
             traceback.print_exc()
         sentence, code = _explain(error)
-        note(f"unetscope: {sentence}")
+        note(f"{_speaker()}: {sentence}")
         return code
     return 0
+
+
+def _in_team() -> bool:
+    """Whether torchrun has started several processes."""
+    return "TORCHELASTIC_RUN_ID" in os.environ and os.environ["WORLD_SIZE"] != "1"
+
+
+def _check_team(arguments: list[str]) -> None:
+    if _in_team() and arguments[:1] not in (["train"], ["resume"]):
+        raise UNetScopeError(
+            "torchrun has started several processes",
+            expected="a command that they work on together, train or resume",
+            fix="run this one without torchrun",
+        )
+
+
+def _speaker() -> str:
+    """Who says what went wrong."""
+    return f"unetscope (process {os.environ['RANK']})" if _in_team() else "unetscope"
 
 
 def _explain(error: BaseException) -> tuple[str, int]:
@@ -644,6 +664,20 @@ def _settings_of(
 
 
 def _train(training: Training, *, tensorboard: bool, previews: bool, json: bool) -> None:
+    if training.team.leads:
+        _lead(training, tensorboard=tensorboard, previews=previews, json=json)
+    else:
+        for _ in training:
+            pass
+
+
+def _devices(training: Training) -> str:
+    """Where a training computes, in words."""
+    size = training.team.size
+    return str(training.device) if size == 1 else f"{training.device.type} in {size} processes"
+
+
+def _lead(training: Training, *, tensorboard: bool, previews: bool, json: bool) -> None:
     from unetscope.cards import describe
     from unetscope.training.tensorboard import scalar_writer
 
@@ -655,7 +689,7 @@ def _train(training: Training, *, tensorboard: bool, previews: bool, json: bool)
     note(
         f"{recipe.name}{began}: {count(roles.count('training'), 'image')} to train on, "
         f"{roles.count('validation')} to validate, {test}"
-        f"{describe_budget(recipe)} on {training.device}; run folder {training.run.path}"
+        f"{describe_budget(recipe)} on {_devices(training)}; run folder {training.run.path}"
     )
     for sentence in training.left_out:
         note(f"left out: {sentence}")

@@ -1,9 +1,9 @@
 """Augmentation: all geometric changes of a training sample in one resampling.
 
 A sample is described by where its center lies in the image and by a linear map from sample offsets to
-image offsets; elastic deformation adds smooth displacements. The part of the image that the sample can
-reach is cut out (mirrored beyond the border) and resampled once: linearly for images and weights, by the
-nearest pixel for targets.
+image offsets; elastic deformation adds smooth displacements. The parts of the images that the samples of a
+batch can reach are resampled once and together, on the device that holds the images: linearly for images and
+weights, by the nearest pixel for targets, and mirrored beyond the border.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -26,6 +25,9 @@ __all__ = ["Placement", "change_values", "place", "resample"]
 _AXES = "ZYX"
 # Displacements beyond this many standard deviations are cut off: they would fold the image.
 _ELASTIC_LIMIT = 3.0
+# How far interpolated displacements can go beyond those that they come from: the sum of the absolute weights
+# of bicubic interpolation is at most 1.375 along each axis.
+_OVERSHOOT = {2: 1.375**2, 3: 1.0}
 
 
 @dataclass(frozen=True)
@@ -89,18 +91,14 @@ def place(
 
 
 def resample(
-    arrays: Sequence[NDArray[np.float32]],
-    placements: Sequence[Placement],
-    size: Sequence[int],
-    *,
-    labels: int,
+    arrays: Sequence[Tensor], placements: Sequence[Placement], size: Sequence[int], *, labels: int
 ) -> Tensor:
     """Cut samples out of their images.
 
     Parameters
     ----------
-    arrays : sequence of (C, *grid) float32 ndarray
-        One per sample; grids may differ.
+    arrays : sequence of (C, *grid) float32 Tensor
+        One per sample, on one device; grids may differ.
     placements : sequence of Placement
     size : sequence of int
         Size of the samples.
@@ -110,14 +108,21 @@ def resample(
     Returns
     -------
     (B, C, *size) float32 Tensor
+        On the device of `arrays`.
     """
-    samples = [_sample(array, where, size, labels) for array, where in zip(arrays, placements, strict=True)]
-    return torch.stack(
-        [
-            sample.flip([axis for axis, flip in enumerate(where.flips, start=1) if flip])
-            for sample, where in zip(samples, placements, strict=True)
-        ]
-    )
+    samples = arrays[0].new_empty((len(arrays), len(arrays[0]), *size))
+    together: dict[tuple[int, ...], list[int]] = {}
+    for index, (array, where) in enumerate(zip(arrays, placements, strict=True)):
+        if where.is_exact:
+            samples[index] = _cut(array, where, size)
+        else:
+            together.setdefault(tuple(array.shape[1:]), []).append(index)
+    for places in together.values():
+        made = _interpolate([arrays[i] for i in places], [placements[i] for i in places], size, labels)
+        if len(places) == len(arrays):
+            return made
+        samples[places] = made
+    return samples
 
 
 def change_values(images: Tensor, settings: Augmentation, generator: torch.Generator) -> Tensor:
@@ -169,51 +174,16 @@ def _matrix(dimensions: int, settings: Augmentation, rng: np.random.Generator) -
     return matrix / scale
 
 
-def _sample(array: NDArray[np.float32], where: Placement, size: Sequence[int], labels: int) -> Tensor:
-    if where.is_exact:
-        first = np.floor(where.center - np.asarray(size) / 2 + 1).astype(int)
-        return torch.from_numpy(_cut(array, first, size))
-    offsets = _positions(where, size)
-    low, high = (limit.numpy() for limit in offsets.flatten(0, -2).aminmax(dim=0))
-    first = np.floor(where.center + low).astype(int)
-    length = np.ceil(where.center + high).astype(int) - first + 1
-    region = torch.from_numpy(_cut(array, first, length))[None]
-    # grid_sample wants coordinates in [-1, 1] over the region, last axis first.
-    positions = offsets + torch.from_numpy(where.center - first).float()
-    grid = (positions * 2 / torch.from_numpy(np.maximum(length - 1, 1)) - 1).flip(-1)[None].float()
-    count = len(array) - labels
-    image = functional.grid_sample(region[:, :count], grid, "bilinear", "border", align_corners=True)
-    if not labels:
-        return image[0]
-    label = functional.grid_sample(region[:, count:], grid, "nearest", "border", align_corners=True)
-    return torch.cat([image, label], dim=1)[0]
-
-
-def _positions(where: Placement, size: Sequence[int]) -> Tensor:
-    """Image offsets from the center of every sample pixel: (*size, D) float32."""
-    axes = [torch.arange(length, dtype=torch.float32) - (length - 1) / 2 for length in size]
-    offsets = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1)
-    offsets = offsets @ torch.from_numpy(where.matrix.T).float()
-    if where.elastic is None:
-        return offsets
-    mode = "bicubic" if len(size) == 2 else "trilinear"
-    fine = functional.interpolate(
-        torch.from_numpy(where.elastic)[None], tuple(size), mode=mode, align_corners=True
-    )
-    return offsets + fine[0].movedim(0, -1)
-
-
-def _cut(array: NDArray[np.float32], first: NDArray[np.int_], size: Sequence[int]) -> NDArray[np.float32]:
-    """A box of (C, *size), mirrored where it leaves the array."""
-    ends = [start + length for start, length in zip(first, size, strict=True)]
-    if all(start >= 0 and end <= n for start, end, n in zip(first, ends, array.shape[1:], strict=True)):
-        return array[(slice(None), *map(slice, first, ends))].copy()
-    index = [
-        _mirrored(np.arange(start, end), n)
-        for start, end, n in zip(first, ends, array.shape[1:], strict=True)
-    ]
-    box: tuple[Any, ...] = (slice(None), *np.ix_(*index))
-    return array[box]
+def _cut(array: Tensor, where: Placement, size: Sequence[int]) -> Tensor:
+    """A box of (C, *size) on whole pixels, mirrored where it leaves the array."""
+    first = np.floor(where.center - np.asarray(size) / 2 + 1).astype(int)
+    for axis, (start, length, n) in enumerate(zip(first, size, array.shape[1:], strict=True), start=1):
+        if 0 <= start <= n - length:
+            array = array.narrow(axis, int(start), length)
+        else:
+            index = torch.from_numpy(_mirrored(np.arange(start, start + length), n))
+            array = array.index_select(axis, index.to(array.device))
+    return array.flip([axis for axis, flip in enumerate(where.flips, start=1) if flip])
 
 
 def _mirrored(index: NDArray[np.int_], length: int) -> NDArray[np.int_]:
@@ -223,3 +193,91 @@ def _mirrored(index: NDArray[np.int_], length: int) -> NDArray[np.int_]:
     period = 2 * (length - 1)
     index = np.abs(index) % period
     return np.minimum(index, period - index)
+
+
+def _interpolate(
+    arrays: Sequence[Tensor], placements: Sequence[Placement], size: Sequence[int], labels: int
+) -> Tensor:
+    """Samples of images of one size, (B, C, *size)."""
+    first, length = _reached(placements, size, arrays[0].shape[1:])
+    regions = torch.stack(
+        [
+            array[(slice(None), *map(slice, start, start + length))]
+            for array, start in zip(arrays, first, strict=True)
+        ]
+    )
+    grid = _positions(placements, size, first, length, regions.device)
+    count = regions.shape[1] - labels
+    # Mirrored at the centers of the pixels at the border, as `_mirrored` does.
+    images = functional.grid_sample(regions[:, :count], grid, "bilinear", "reflection", align_corners=True)
+    if not labels:
+        return images
+    nearest = functional.grid_sample(regions[:, count:], grid, "nearest", "reflection", align_corners=True)
+    return torch.cat([images, nearest], dim=1)
+
+
+def _reached(
+    placements: Sequence[Placement], size: Sequence[int], shape: Sequence[int]
+) -> tuple[NDArray[np.int_], NDArray[np.int_]]:
+    """The first pixels (B, D) and the common length (D,) of the parts of images that samples can reach.
+
+    A part ends where its image does, or beyond all that is reached, so that mirroring it mirrors the image.
+    """
+    last = np.asarray(shape) - 1
+    half = (np.asarray(size) - 1) / 2
+    centers = np.stack([where.center for where in placements])
+    reach = np.stack([abs(where.matrix) @ half for where in placements])
+    for index, where in enumerate(placements):
+        if where.elastic is not None:
+            farthest = abs(where.elastic).reshape(len(size), -1).max(axis=1)
+            reach[index] += farthest * _OVERSHOOT[len(size)]
+    low, high = np.floor(centers - reach).astype(int) - 1, np.ceil(centers + reach).astype(int) + 1
+    # What lies beyond a border is mirrored into the image.
+    inner, outer = np.minimum(low, 2 * last - high), np.maximum(high, -low)
+    first, end = np.clip(inner, 0, last), np.clip(outer, 0, last)
+    length = (end - first).max(axis=0) + 1
+    return np.minimum(first, last + 1 - length), length
+
+
+def _positions(
+    placements: Sequence[Placement],
+    size: Sequence[int],
+    first: NDArray[np.int_],
+    length: NDArray[np.int_],
+    device: torch.device,
+) -> Tensor:
+    """Where sample pixels lie in parts of images, as `grid_sample` wants it: (B, *size, D) float32.
+
+    That is in [-1, 1] over the part, last axis first.
+    """
+    dimensions = len(size)
+    scale = 2 / np.maximum(length - 1, 1)
+    theta = np.empty((len(placements), dimensions, dimensions + 1))
+    for row, where, start in zip(theta, placements, first, strict=True):
+        signs = np.where(where.flips, -1, 1)
+        row[:, :-1] = scale[:, None] * where.matrix * (signs * (np.asarray(size) - 1) / 2)
+        row[:, -1] = scale * (where.center - start) - 1
+    theta[:, :, :-1] = theta[:, ::-1, -2::-1]
+    theta[:, :, -1] = theta[:, ::-1, -1]
+    shape = [len(placements), 1, *size]
+    grid = functional.affine_grid(torch.from_numpy(theta).float().to(device), shape, align_corners=True)
+    if all(where.elastic is None for where in placements):
+        return grid
+    coarse = torch.from_numpy(_displacements(placements, scale)).to(device)
+    mode = "bicubic" if dimensions == 2 else "trilinear"
+    fine = functional.interpolate(coarse, tuple(size), mode=mode, align_corners=True)
+    return grid + fine.movedim(1, -1)
+
+
+def _displacements(placements: Sequence[Placement], scale: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Coarse displacements of samples, mirrored as these are: (B, D, *coarse), last axis first.
+
+    `scale` is what a pixel of each axis counts.
+    """
+    shape = next(where.elastic.shape for where in placements if where.elastic is not None)
+    coarse = np.zeros((len(placements), *shape), np.float32)
+    for index, where in enumerate(placements):
+        if where.elastic is not None:
+            flipped = tuple(axis for axis, flip in enumerate(where.flips, start=1) if flip)
+            coarse[index] = np.flip(where.elastic, flipped) * scale.reshape(-1, *[1] * len(scale))
+    return np.ascontiguousarray(coarse[:, ::-1])

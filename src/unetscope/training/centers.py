@@ -31,13 +31,15 @@ def contacts(objects: Tensor) -> Tensor:
     return (highest > 0) & (highest != lowest)
 
 
-def center_offsets(objects: Tensor) -> Tensor:
+def center_offsets(objects: Tensor, most: int) -> Tensor:
     """How far it is from each pixel to the center of mass of its object, along each axis.
 
     Parameters
     ----------
     objects : (B, *grid) float Tensor
         As for `contacts`.
+    most : int
+        The highest number that can occur; asking the pixels would wait for the device.
 
     Returns
     -------
@@ -45,16 +47,17 @@ def center_offsets(objects: Tensor) -> Tensor:
         Pixels; 0 outside the objects. Of an object that is cut off, the part that is there has the center.
     """
     numbers = objects.clamp(min=0).long()
-    count = int(numbers.max()) + 1
+    count = most + 1
     first = count * torch.arange(len(numbers), device=numbers.device)
     index = (numbers + first.reshape(-1, *[1] * (numbers.ndim - 1))).flatten()
-    sizes = index.bincount(minlength=count * len(numbers)).clamp(min=1)
+    # Sums of whole numbers are the same in whatever order a device adds them up.
+    nothing = torch.zeros(count * len(numbers), dtype=torch.long, device=numbers.device)
+    sizes = nothing.index_add(0, index, torch.ones_like(index)).clamp(min=1)
     offsets = []
     for axis, length in enumerate(numbers.shape[1:], start=1):
         shape = [-1 if at == axis else 1 for at in range(numbers.ndim)]
-        places = torch.arange(length, device=numbers.device, dtype=torch.float32).reshape(shape)
-        places = places.expand(numbers.shape)
-        sums = index.bincount(places.flatten(), minlength=count * len(numbers))
+        places = torch.arange(length, device=numbers.device).reshape(shape).expand(numbers.shape)
+        sums = nothing.index_add(0, index, places.flatten())
         offsets.append((sums / sizes)[index].reshape(numbers.shape) - places)
     return torch.stack(offsets, dim=1).float() * (objects > 0)[:, None]
 

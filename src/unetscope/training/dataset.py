@@ -130,12 +130,15 @@ class Batch:
     offsets: Tensor | None = None
 
     @classmethod
-    def of(cls, images: Tensor, rest: Tensor, recipe: Recipe, unit: Tensor) -> Batch:
-        """A batch from images and what else the arrays of its samples hold, (B, E + 1, *output size)."""
+    def of(cls, images: Tensor, rest: Tensor, recipe: Recipe, unit: Tensor, *, objects: int) -> Batch:
+        """A batch from images and what else the arrays of its samples hold, (B, E + 1, *output size).
+
+        Where objects are told apart by center, `objects` is the highest number that one of them can have.
+        """
         maps = dict(zip(extra_maps(recipe), rest[:, :-1].unbind(1), strict=True))
         if "objects" in maps:
-            objects = maps.pop("objects")
-            maps |= {"contacts": contacts(objects), "offsets": center_offsets(objects) / unit}
+            numbers = maps.pop("objects")
+            maps |= {"contacts": contacts(numbers), "offsets": center_offsets(numbers, objects) / unit}
         return cls(images, rest[:, -1].long(), **maps)
 
     @property
@@ -242,6 +245,7 @@ class Batches:
         self.samples = samples
         self.recipe = recipe
         self.device = device
+        self._arrays = _kept([sample.array for sample in samples], device)
         grids = {sample.grid for sample in samples}
         if recipe.training.patch is None and len(grids) > 1 and recipe.training.batch_size > 1:
             raise InputError(
@@ -252,6 +256,7 @@ class Batches:
         self._check_spread(min(max(recipe.training.patch or grid) for grid in grids), network.stride)
         self._labels = 1 + ("objects" in extra_maps(recipe))
         self._unit = network.unit
+        self._most = max(sample.objects for sample in samples)
         self._size_for = network.valid_size
         self._margin = network.margin
         self.per_epoch = recipe.training.samples or len(samples)
@@ -270,7 +275,7 @@ class Batches:
         order = self._order(rng)
         size = self.recipe.training.batch_size
         for start in range(0, len(order), size):
-            yield self._batch([self.samples[i] for i in order[start : start + size]], rng, generator)
+            yield self._batch(order[start : start + size], rng, generator)
 
     def _order(self, rng: np.random.Generator) -> NDArray[np.intp]:
         """Indices of the samples of an epoch."""
@@ -298,20 +303,19 @@ class Batches:
                 fix="set a smaller network.depth or a larger training.patch",
             )
 
-    def _batch(
-        self, samples: Sequence[Sample], rng: np.random.Generator, generator: torch.Generator
-    ) -> Batch:
+    def _batch(self, drawn: NDArray[np.intp], rng: np.random.Generator, generator: torch.Generator) -> Batch:
+        samples = [self.samples[i] for i in drawn]
         patch = self.recipe.training.patch or samples[0].grid
         size = [self._size_for(length) for length in patch]
         placements = [self._place(sample, size, rng) for sample in samples]
-        arrays = resample([sample.array for sample in samples], placements, size, labels=self._labels)
+        arrays = resample([self._arrays[i] for i in drawn], placements, size, labels=self._labels)
         arrays = arrays.to(self.device)
         channels = samples[0].channels
         images = change_values(arrays[:, :channels], self.recipe.augmentation, generator)
         rest = arrays[
             (slice(None), slice(channels, None), *(slice(self._margin, n - self._margin) for n in size))
         ]
-        return Batch.of(images, rest, self.recipe, self._unit)
+        return Batch.of(images, rest, self.recipe, self._unit, objects=self._most)
 
     def _place(self, sample: Sample, size: Sequence[int], rng: np.random.Generator) -> Placement:
         grid = np.asarray(sample.grid)
@@ -328,6 +332,15 @@ class Batches:
                 center = rng.uniform(half - 0.5, np.maximum(grid - half - 0.5, half - 0.5))
             center = np.clip(center, half - 0.5, grid - half - 0.5)
         return place(center, size, self.recipe.augmentation, rng)
+
+
+def _kept(arrays: Sequence[NDArray[np.float32]], device: torch.device) -> list[Tensor]:
+    """Arrays on the device that trains, if they leave half of its free memory; otherwise where they are."""
+    kept = [torch.from_numpy(array) for array in arrays]
+    if device.type != "cuda":
+        return kept
+    free, _ = torch.cuda.mem_get_info(device)
+    return [each.to(device) for each in kept] if 2 * sum(each.nbytes for each in kept) <= free else kept
 
 
 def _sample(

@@ -10,7 +10,7 @@ import copy
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -24,9 +24,14 @@ from unetscope.training.dataset import Batch, Batches, Sample
 from unetscope.training.losses import segmentation_loss
 from unetscope.training.optimize import Plateau, learning_rate, make_optimizer
 from unetscope.training.precision import gains_from_half
+from unetscope.training.shared_norm import share_statistics
+from unetscope.training.team import ALONE, Team
 from unetscope.training.validate import validate
 
 __all__ = ["EpochRecord", "TrainingState", "choose_device", "train_epochs"]
+
+# Asking a graphics card for a number waits until all that it was told before is done.
+_STEPS_BETWEEN_CHECKS = 32
 
 
 @dataclass(frozen=True)
@@ -125,6 +130,7 @@ def train_epochs(
     training: Sequence[Sample],
     validation: Sequence[Sample],
     *,
+    team: Team = ALONE,
     go_on: Callable[[], bool] = lambda: True,
 ) -> Iterator[EpochRecord]:
     """Train, one epoch per record, until the budget is used or validation stands still.
@@ -136,9 +142,11 @@ def train_epochs(
     recipe : Recipe
     training, validation : sequence of Sample
         Without validation samples, the last epoch counts as the best.
+    team : Team
+        The processes that train together; each calls this with the same state and samples.
     go_on : callable
-        Asked before every batch. It may wait, which takes no time from the budget; where it says no, the
-        training ends, and `state` is that of an unfinished epoch.
+        Asked before every batch, by the first process. It may wait, which takes no time from the budget;
+        where it says no, the training ends, and `state` is that of an unfinished epoch.
 
     Yields
     ------
@@ -153,28 +161,30 @@ def train_epochs(
     device = next(state.network.parameters()).device
     batches = Batches(training, recipe, state.network, device)
     clock = _Clock(state.seconds)
+    note = _settle_parts(state, recipe, batches, team) if team.size > 1 else ""
     while not _finished(state, recipe):
         state.epoch += 1
-        totals, note = _Totals(), ""
+        totals = _Totals()
         started = clock.seconds
         state.network.train()
-        with _seeded(recipe.seed, state.epoch, device):
+        with _seeded(recipe.seed, state.epoch, device, team):
             for batch in batches.epoch(state.epoch):
-                with clock.stopped():
-                    if not go_on():
-                        return
-                rate = _set_learning_rate(state, recipe, clock.seconds, totals.samples / batches.per_epoch)
-                note = _step_with_less_memory(state, recipe, batch, totals) or note
-                if _out_of_time(recipe, clock.seconds):
+                going, seconds = team.ask(lambda: clock.asking(go_on))
+                if not going:
+                    return
+                rate = _set_learning_rate(state, recipe, seconds, totals.samples / batches.per_epoch)
+                note = _step_with_less_memory(state, recipe, batch, totals, team) or note
+                if _timed(recipe) and team.ask(lambda: _out_of_time(recipe, clock.seconds)):
                     break
+        train_loss = _mean_loss(totals, state)
         images_per_second = totals.samples / (clock.seconds - started)
         state.network.eval()
-        judged = validate(state.judged, validation, recipe) if validation else None
+        judged = team.ask(lambda: validate(state.judged, validation, recipe)) if validation else None
         improved = _improved(state, recipe, judged.loss if judged else None, judged.dice if judged else None)
-        state.seconds = clock.seconds
+        state.seconds = team.ask(lambda: clock.seconds)
         yield EpochRecord(
             epoch=state.epoch,
-            train_loss=totals.loss / totals.samples,
+            train_loss=train_loss,
             train_dice=totals.dice(),
             val_loss=judged.loss if judged else None,
             val_dice=judged.dice if judged else None,
@@ -185,7 +195,8 @@ def train_epochs(
             best=improved,
             note=note,
         )
-        clock = _Clock(state.seconds)
+        clock.go_on_from(state.seconds)
+        note = ""
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -217,6 +228,10 @@ class _Clock:
     """Seconds of the run so far; what happens while a record is consumed is not counted."""
 
     def __init__(self, before: float) -> None:
+        self.go_on_from(before)
+
+    def go_on_from(self, before: float) -> None:
+        """Forget the time since."""
         self._before = before
         self._started = time.perf_counter()
 
@@ -224,12 +239,12 @@ class _Clock:
     def seconds(self) -> float:
         return self._before + time.perf_counter() - self._started
 
-    @contextlib.contextmanager
-    def stopped(self) -> Iterator[None]:
-        """Time that does not count."""
+    def asking(self, go_on: Callable[[], bool]) -> tuple[bool, float]:
+        """Whether to go on, and the seconds so far; the time that the answer takes does not count."""
         stopped = time.perf_counter()
-        yield
+        going = go_on()
         self._started += time.perf_counter() - stopped
+        return going, self.seconds
 
 
 class _Totals:
@@ -237,19 +252,19 @@ class _Totals:
 
     def __init__(self) -> None:
         self.samples = 0
-        self.loss = 0.0
+        self.loss: Tensor | float = 0.0
         self._counts: Tensor | None = None
 
-    def add(self, loss: float, logits: Tensor, targets: Tensor) -> None:
+    def add(self, loss: Tensor | float, logits: Tensor, targets: Tensor) -> None:
         self._add(len(targets), loss * len(targets), _dice_counts(logits, targets))
 
     def merge(self, other: _Totals) -> None:
         if other._counts is not None:
             self._add(other.samples, other.loss, other._counts)
 
-    def _add(self, samples: int, loss: float, counts: Tensor) -> None:
+    def _add(self, samples: int, loss: Tensor | float, counts: Tensor) -> None:
         self.samples += samples
-        self.loss += loss
+        self.loss = self.loss + loss
         self._counts = counts if self._counts is None else self._counts + counts
 
     def dice(self) -> float:
@@ -273,14 +288,33 @@ def _dice_counts(logits: Tensor, targets: Tensor) -> Tensor:
     return torch.stack([torch.stack(both), torch.stack(either)])
 
 
-def _step_with_less_memory(state: TrainingState, recipe: Recipe, batch: Batch, totals: _Totals) -> str:
+def _settle_parts(state: TrainingState, recipe: Recipe, batches: Batches, team: Team) -> str:
+    """Find out in how many parts every process of a team can compute its share of a batch.
+
+    By one step of a copy, in which nobody waits for the others: within a real step, a process that runs out
+    of memory could not tell those who wait for its results.
+    """
+    rehearsing = replace(team, rehearses=True)
+    copied = TrainingState(recipe, copy.deepcopy(state.network))
+    copied.parts = state.parts
+    share_statistics(copied.network, rehearsing)
+    device = next(copied.network.parameters()).device
+    with _seeded(recipe.seed, 0, device, team):
+        _step_with_less_memory(copied, recipe, next(batches.epoch(0)), _Totals(), rehearsing)
+    before, state.parts = state.parts, team.most(copied.parts)
+    return _in_parts(state.parts) if state.parts > before else ""
+
+
+def _step_with_less_memory(
+    state: TrainingState, recipe: Recipe, batch: Batch, totals: _Totals, team: Team
+) -> str:
     """One step; when memory runs out, the batch is computed in more parts, from now on."""
     note = ""
     while True:
         try:
-            _step(state, recipe, batch, totals)
+            _step(state, recipe, batch, totals, team)
         except RuntimeError as error:
-            if not is_out_of_memory(error):
+            if not is_out_of_memory(error) or team.talks:
                 raise
         else:
             return note
@@ -294,34 +328,62 @@ def _step_with_less_memory(state: TrainingState, recipe: Recipe, batch: Batch, t
         if batch.images.device.type == "cuda":
             torch.cuda.empty_cache()
         state.parts *= 2
-        note = f"out of memory: batches are now computed in {state.parts} parts and added up"
+        note = _in_parts(state.parts)
 
 
-def _step(state: TrainingState, recipe: Recipe, batch: Batch, totals: _Totals) -> None:
+def _in_parts(parts: int) -> str:
+    return f"out of memory: batches are now computed in {parts} parts and added up"
+
+
+def _step(state: TrainingState, recipe: Recipe, batch: Batch, totals: _Totals, team: Team) -> None:
     device = batch.images.device.type
     half = recipe.training.mixed_precision and gains_from_half(device)
     done = _Totals()
     for part in batch.parts(state.parts):
         with torch.autocast(device, torch.bfloat16) if half else contextlib.nullcontext():
-            logits = state.network(part.images)
+            logits = _logits(state.network, part.images, team)
         loss = segmentation_loss(logits, part.targets, recipe.loss, **part.maps)
-        value = float(loss.detach())
-        if not math.isfinite(value):
-            raise TrainingError(
-                f"the loss became {value} in epoch {state.epoch}",
-                expected="a number",
-                fix="lower optimizer.learning_rate or set optimizer.clip_norm=1",
-            )
         (loss * (len(part.images) / len(batch.images))).backward()
-        done.add(value, class_logits(state.network, logits.detach()), part.targets)
+        done.add(loss.detach(), class_logits(state.network, logits.detach()), part.targets)
+    team.add_gradients(state.network.parameters())
     if recipe.optimizer.clip_norm is not None:
         torch.nn.utils.clip_grad_norm_(state.network.parameters(), recipe.optimizer.clip_norm)
     state.optimizer.step()
     state.optimizer.zero_grad(set_to_none=True)
     state.steps += 1
     totals.merge(done)
+    if state.steps % _STEPS_BETWEEN_CHECKS == 0:
+        _mean_loss(totals, state)
     if state.averaged is not None:
         _average(state.averaged, state.network, recipe.training.averaging, state.steps)
+
+
+def _mean_loss(totals: _Totals, state: TrainingState) -> float:
+    """The mean over the samples of an epoch so far.
+
+    Raises
+    ------
+    TrainingError
+        If it is not a number. The weights are lost by then; what was kept of earlier epochs is not.
+    """
+    mean = float(totals.loss / totals.samples)
+    if not math.isfinite(mean):
+        raise TrainingError(
+            f"the loss became {mean} in epoch {state.epoch}",
+            expected="a number",
+            fix="lower optimizer.learning_rate or set optimizer.clip_norm=1",
+        )
+    return mean
+
+
+def _logits(network: UNet, images: Tensor, team: Team) -> Tensor:
+    """Logits of a whole batch, of which this process computes its share, the only part with a gradient."""
+    own = team.share(images)
+    count = len(own)
+    if not count and network.settings.norm == "instance":
+        # torch cannot normalize no image, and in a batch norm one more would count.
+        own = images[:1]
+    return team.whole(network(own)[:count], len(images))
 
 
 @torch.no_grad()
@@ -368,6 +430,10 @@ def _finished(state: TrainingState, recipe: Recipe) -> bool:
     )
 
 
+def _timed(recipe: Recipe) -> bool:
+    return recipe.training.minutes is not None
+
+
 def _out_of_time(recipe: Recipe, seconds: float) -> bool:
     return recipe.training.minutes is not None and seconds >= 60 * recipe.training.minutes
 
@@ -377,9 +443,9 @@ def _fixed_threshold(recipe: Recipe) -> float:
 
 
 @contextlib.contextmanager
-def _seeded(seed: int, epoch: int, device: torch.device) -> Iterator[None]:
-    """Dropout's randomness from seed and epoch, without touching the caller's generators."""
+def _seeded(seed: int, epoch: int, device: torch.device, team: Team) -> Iterator[None]:
+    """Dropout's randomness from seed, epoch and process, without touching the caller's generators."""
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices):
-        torch.manual_seed((seed << 20) + epoch)
+        torch.manual_seed((team.rank << 52) + (seed << 20) + epoch)
         yield

@@ -175,11 +175,6 @@ def dice_loss(logits: Tensor, target: Tensor, settings: Loss) -> Tensor:
     """
     classes = logits.shape[1]
     labeled = (target != IGNORED)[:, None]
-    seen = labeled.flatten(1).any(dim=1)
-    if not seen.all():
-        logits, target, labeled = logits[seen], target[seen], labeled[seen]
-    if not len(logits):
-        return logits.sum()
     if classes == 1:
         p, r = torch.sigmoid(logits), (target > 0)[:, None]
     else:
@@ -191,12 +186,15 @@ def dice_loss(logits: Tensor, target: Tensor, settings: Loss) -> Tensor:
     p, r = p * labeled, (r & labeled).to(p.dtype)
     grid = tuple(range(2, p.ndim))
     over = (0, *grid) if settings.dice_over == "batch" else grid
+    both, either, count = (p * r).sum(over), (p + r).sum(over), labeled.sum(over).to(p.dtype)
+    # Weighed with 0 instead of left out: how many images are seen would be asked of the device.
+    seen = (count > 0).to(p.dtype).expand_as(both)
     smooth = settings.dice_smooth
-    both, either = (p * r).sum(over), (p + r).sum(over)
+    # What is not seen is divided by 1, because with ε = 0 it would be 0 / 0.
+    below = smooth + (1 - seen)
     if settings.dice_form == "one-term":
-        return (1 - (2 * both + smooth) / (either + smooth)).mean()
-    count = labeled.sum(over).to(p.dtype)
-    neither = count - either + both
-    return (
-        1 - (both + smooth) / (either + smooth) - (neither + smooth) / (2 * count - either + smooth)
-    ).mean()
+        each = 1 - (2 * both + smooth) / (either + below)
+    else:
+        neither = count - either + both
+        each = 1 - (both + smooth) / (either + below) - (neither + smooth) / (2 * count - either + below)
+    return (each * seen).sum() / seen.sum().clamp(min=1)

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import io
 import json
+import os
 import pickle
 import platform
 from collections.abc import Mapping, Sequence
@@ -21,10 +22,11 @@ from unetscope.model import Model
 from unetscope.model_card import Start, unfitting_model
 from unetscope.network import UNet
 from unetscope.recipe import Recipe, to_yaml
-from unetscope.training.folder import COPIES, LOG, DataEntry, RunFolder, damaged
+from unetscope.training.folder import COPIES, LOG, DataEntry, Preview, RunFolder, damaged
 from unetscope.training.loop import EpochRecord, TrainingState
+from unetscope.training.team import ALONE, Team
 
-__all__ = ["DataEntry", "Run", "file_hash"]
+__all__ = ["DataEntry", "FollowedRun", "Run", "file_hash", "has_begun"]
 
 _OF_A_RUN = (
     "status.json",
@@ -54,6 +56,7 @@ class Run(RunFolder):
         data: Sequence[DataEntry],
         *,
         start: tuple[Start, bytes] | None = None,
+        team: Team = ALONE,
         overwrite: bool = False,
     ) -> Self:
         """Start a run folder.
@@ -66,6 +69,8 @@ class Run(RunFolder):
         start : (Start, bytes), optional
             The model whose weights the training begins with, and all of its file, because the run that it
             comes from may be the one that is replaced.
+        team : Team
+            Who trains. It may replace what it left unfinished here itself; see `has_begun`.
         overwrite : bool
             Whether an existing run in the folder may be replaced.
 
@@ -74,10 +79,13 @@ class Run(RunFolder):
         OutputError
             If the folder holds something already, apart from the dataset, or cannot be written.
         """
-        output_folder(path, overwrite=overwrite, apart_from=(COPIES, LOG))
         run = cls(path)
+        overwrite = overwrite or _is_by(run, team)
+        output_folder(path, overwrite=overwrite, apart_from=(COPIES, LOG))
         for name in _OF_A_RUN:
             (path / name).unlink(missing_ok=True)
+        if team.launchers:
+            run.write_status(launchers=team.launchers, pid=os.getpid())
         if start is not None:
             run._keep_start(*start)
         write_text(path / "recipe.yaml", to_yaml(recipe), overwrite=overwrite)
@@ -164,9 +172,12 @@ class Run(RunFolder):
                 state.load_state_dict(torch.load(path, map_location=device, weights_only=True))
             except _UNREADABLE as error:
                 raise damaged(path) from error
-        kept = [json.dumps(record) for record in self.history() if record["epoch"] <= state.epoch]
-        write_text(self.history_path, "".join(line + "\n" for line in kept), overwrite=True)
+        self._forget_after(state.epoch)
         return found
+
+    def _forget_after(self, epoch: int) -> None:
+        kept = [json.dumps(record) for record in self.history() if record["epoch"] <= epoch]
+        write_text(self.history_path, "".join(line + "\n" for line in kept), overwrite=True)
 
     def _keep_start(self, start: Start, content: bytes) -> None:
         with atomic(self.start_path, overwrite=True) as temporary:
@@ -176,6 +187,25 @@ class Run(RunFolder):
     def write_metrics(self, metrics: Mapping[str, Any]) -> None:
         """Replace the final metrics."""
         write_json(self.metrics_path, dict(metrics), overwrite=True)
+
+    def check_same(self, data: Sequence[DataEntry]) -> None:
+        """Make sure that images and masks that were found anew are those that the run began with.
+
+        Raises
+        ------
+        InputError
+            If they are others.
+        """
+        mine, theirs = (
+            [(one.name, one.role, one.image_sha256, one.mask_sha256) for one in each]
+            for each in (self.data, data)
+        )
+        if mine != theirs:
+            raise InputError(
+                f"the images or masks are not those that the run in {self.path} began with",
+                expected="the same data for every process, and as long as it trains",
+                fix="put them where all machines see the same files, and train anew",
+            )
 
     def check_data(self) -> None:
         """Make sure that the files are still those that the run began with.
@@ -199,6 +229,55 @@ class Run(RunFolder):
                         expected="the same data",
                         fix="put it back, or train anew",
                     )
+
+
+class FollowedRun(Run):
+    """The same folder for a process of a team that does not lead it: read, and never written."""
+
+    def append(self, record: EpochRecord) -> None:
+        """Left to the first process, as all that follows."""
+
+    def save_model(self, model: Model) -> None:
+        """See `append`."""
+
+    def save_checkpoint(self, state: TrainingState) -> None:
+        """See `append`."""
+
+    def write_metrics(self, metrics: Mapping[str, Any]) -> None:
+        """See `append`."""
+
+    def write_status(self, **facts: Any) -> None:
+        """See `append`."""
+
+    def write_preview(self, preview: Preview) -> None:
+        """See `append`."""
+
+    def clear_requests(self) -> None:
+        """See `append`."""
+
+    def _forget_after(self, epoch: int) -> None:
+        pass
+
+
+def has_begun(path: Path, team: Team) -> bool:
+    """Whether a folder holds a run that this very team has begun.
+
+    So it is after processes were lost and torchrun has started all of them again with the same arguments.
+
+    Parameters
+    ----------
+    path : Path
+    team : Team
+    """
+    # The versions are the last that `create` writes.
+    return _is_by(RunFolder(path), team) and (path / "versions.json").exists()
+
+
+def _is_by(run: RunFolder, team: Team) -> bool:
+    status = run.status()
+    # A process that is still there has lost nothing, and may well train twice.
+    same = status.get("pid") == os.getpid()
+    return not same and not set(team.launchers).isdisjoint(status.get("launchers", ()))
 
 
 def file_hash(path: Path) -> str:

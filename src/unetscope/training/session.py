@@ -11,6 +11,7 @@ from importlib.metadata import version
 import numpy as np
 import torch
 
+from unetscope.errors import TrainingError
 from unetscope.io.image import Image
 from unetscope.model import Model
 from unetscope.network import UNet, network_for
@@ -19,7 +20,9 @@ from unetscope.recipe import Recipe
 from unetscope.training.dataset import Example, Sample, check_channels, prepare_samples
 from unetscope.training.loop import EpochRecord, TrainingState, train_epochs
 from unetscope.training.run import DataEntry, Run, file_hash
+from unetscope.training.shared_norm import share_statistics
 from unetscope.training.split import Division, divide
+from unetscope.training.team import ALONE, Team
 
 __all__ = ["describe_data", "fit"]
 
@@ -60,7 +63,9 @@ def describe_data(examples: Sequence[Example], recipe: Recipe) -> list[DataEntry
     ]
 
 
-def fit(run: Run, examples: Sequence[Example], *, device: torch.device) -> Iterator[EpochRecord]:
+def fit(
+    run: Run, examples: Sequence[Example], *, device: torch.device, team: Team = ALONE
+) -> Iterator[EpochRecord]:
     """Train as the run folder says, from its beginning or from its checkpoint.
 
     Parameters
@@ -69,6 +74,8 @@ def fit(run: Run, examples: Sequence[Example], *, device: torch.device) -> Itera
     examples : sequence of Example
         In the order of the run's data.
     device : torch.device
+    team : Team
+        The processes that train together; only the first has a run that can be written.
 
     Yields
     ------
@@ -86,12 +93,12 @@ def fit(run: Run, examples: Sequence[Example], *, device: torch.device) -> Itera
     # other work, because the threads that torch starts take this over from the one that starts them.
     torch.set_flush_denormal(True)
     try:
-        yield from _fit(run, examples, device)
+        yield from _fit(run, examples, device, team)
     finally:
         torch.set_flush_denormal(False)
 
 
-def _fit(run: Run, examples: Sequence[Example], device: torch.device) -> Iterator[EpochRecord]:
+def _fit(run: Run, examples: Sequence[Example], device: torch.device, team: Team) -> Iterator[EpochRecord]:
     recipe = run.recipe
     division = _division(run.data)
     chosen = [examples[i] for i in division.training]
@@ -102,11 +109,19 @@ def _fit(run: Run, examples: Sequence[Example], device: torch.device) -> Iterato
     check_channels([*training, *validation])
     network = _new_network(recipe, training, values, device)
     run.load_start(network)
+    if team.size > 1:
+        share_statistics(network, team)
     state = TrainingState(recipe, network)
     run.load_checkpoint(state)
+    if team.ask(lambda: state.steps) != state.steps:
+        raise TrainingError(
+            f"the checkpoint that this process finds in {run.path} is not that of the first process",
+            expected="one run folder for all machines",
+            fix="put it where all of them see the same files",
+        )
     saved = time.monotonic()
     requests = _Requests(run)
-    epochs = train_epochs(state, recipe, training, validation, go_on=requests.go_on)
+    epochs = train_epochs(state, recipe, training, validation, team=team, go_on=requests.go_on)
     run.write_status(state="training", epoch=state.epoch)
     try:
         for record in epochs:
@@ -133,7 +148,7 @@ def _fit(run: Run, examples: Sequence[Example], device: torch.device) -> Iterato
             yield record
             if run.pause_requested:
                 run.save_checkpoint(state)
-            if not requests.obey():
+            if not team.ask(requests.obey):
                 break
     finally:
         # After an error inside an epoch the state is not that of an epoch's end.

@@ -117,7 +117,7 @@ def tune_threshold(maps: Sequence[NDArray[np.float32]], targets: Sequence[NDArra
 
 def _loss(logits: Tensor, sample: Sample, recipe: Recipe, unit: Tensor) -> float:
     rest = torch.from_numpy(sample.array[sample.channels :])[None]
-    batch = Batch.of(torch.from_numpy(sample.image)[None], rest, recipe, unit)
+    batch = Batch.of(torch.from_numpy(sample.image)[None], rest, recipe, unit, objects=sample.objects)
     return float(segmentation_loss(logits[None], batch.targets, recipe.loss, **batch.maps))
 
 

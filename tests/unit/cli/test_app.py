@@ -82,6 +82,16 @@ def test_interruption_leaves_with_130(unetscope: Call, monkeypatch: pytest.Monke
     assert unetscope("info", "run") == (130, "", "unetscope: interrupted.\n")
 
 
+def test_several_processes_only_train(unetscope: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"TORCHELASTIC_RUN_ID": "7", "WORLD_SIZE": "2", "RANK": "1"}.items():
+        monkeypatch.setenv(name, value)
+    outcome = unetscope("presets")
+    assert outcome.code == 1
+    assert outcome.err.startswith("unetscope (process 1): torchrun has started several processes; expected")
+    monkeypatch.setenv("WORLD_SIZE", "1")
+    assert unetscope("presets").code == 0
+
+
 @pytest.mark.parametrize(
     ("error", "sentence"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -10,9 +11,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from unetscope.recipe.recipe import Augmentation
-from unetscope.training.augment import Placement, change_values, place, resample
+from unetscope.training import augment
+from unetscope.training.augment import Placement, change_values, place
 
 STRONG = Augmentation(
     rotation=180,
@@ -28,6 +31,17 @@ STRONG = Augmentation(
 
 def _rng(seed: int = 0) -> np.random.Generator:
     return np.random.default_rng(seed)
+
+
+def resample(
+    arrays: Sequence[NDArray[np.float32]],
+    placements: Sequence[Placement],
+    size: Sequence[int],
+    *,
+    labels: int,
+) -> torch.Tensor:
+    tensors = [torch.from_numpy(np.ascontiguousarray(array)) for array in arrays]
+    return augment.resample(tensors, placements, size, labels=labels)
 
 
 def _array(*shape: int) -> NDArray[np.float32]:
@@ -130,6 +144,47 @@ def test_image_and_mask_stay_together(seed: int, dimensions: int) -> None:
     border = (image > 0.01) & (image < 0.99)
     assert torch.equal((image >= 0.5)[~border], (mask >= 0.5)[~border])
     assert ((image >= 0.5) != (mask >= 0.5)).sum() <= 0.3 * border.sum()
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10**6), st.sampled_from([2, 3]), st.sampled_from([0.0, 0.5, 1.0]))
+def test_a_batch_is_its_samples(seed: int, dimensions: int, probability: float) -> None:
+    """Of images of two sizes, some of them smaller than the samples, and some samples that are only cut."""
+    rng = _rng(seed)
+    mixed = STRONG.model_copy(update={"probability": probability})
+    arrays = [rng.random((2, *[side] * dimensions)).astype(np.float32) for side in (30, 9, 30, 9, 30)]
+    size = [16, 12, 10][:dimensions]
+    placements = [place(rng.uniform(0, np.array(a.shape[1:])), size, mixed, rng) for a in arrays]
+    batch = resample(arrays, placements, size, labels=1)
+    assert batch.is_contiguous()
+    for sample, array, where in zip(batch, arrays, placements, strict=True):
+        alone = resample([array], [where], size, labels=1)[0]
+        if where.is_exact:
+            assert torch.equal(sample, alone)
+        torch.testing.assert_close(sample[0], alone[0], atol=1e-4, rtol=0)
+        # Halfway between two pixels, rounding decides.
+        assert (sample[1] != alone[1]).float().mean() < 0.01
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10**6), st.sampled_from([(40, 30), (7, 50), (1, 9), (14, 12, 16), (3, 20, 1)]))
+def test_samples_are_those_of_scipy(seed: int, shape: tuple[int, ...]) -> None:
+    """Also beyond the border, once and several times over; and whatever whole numbers labels are."""
+    rng, size = _rng(seed), [12, 10, 14][: len(shape)]
+    image = rng.random(shape).astype(np.float32)
+    ids = rng.integers(0, 2**24, shape).astype(np.float32)
+    still = STRONG.model_copy(update={"elastic": 0.0, "shift": 0.8})
+    where = place(rng.uniform(0, np.array(shape)), size, still, rng)
+    found = resample([np.stack([image, ids])], [where], size, labels=1)[0].numpy()
+    signs = np.where(where.flips, -1, 1)
+    axes = [sign * (np.arange(n) - (n - 1) / 2) for n, sign in zip(size, signs, strict=True)]
+    offsets = np.stack(np.meshgrid(*axes, indexing="ij"))
+    places = where.center.reshape(-1, *[1] * len(size)) + np.tensordot(where.matrix, offsets, axes=1)
+    expected = ndimage.map_coordinates(image, places, order=1, mode="mirror")
+    np.testing.assert_allclose(found[0], expected, atol=1e-4)
+    nearest = ndimage.map_coordinates(ids, places, order=0, mode="mirror")
+    assert (found[1] != nearest).mean() < 0.01
+    assert np.isin(found[1], ids).all()
 
 
 @settings(max_examples=25, deadline=None)

@@ -44,7 +44,7 @@ def test_contacts_are_those_of_all_pairs_of_pixels(shape: tuple[int, ...]) -> No
 
 
 def test_offsets_end_at_centers() -> None:
-    offsets = center_offsets(PLANE[None])
+    offsets = center_offsets(PLANE[None], 2)
     assert offsets.dtype == torch.float32
     assert offsets.shape == (1, 2, 4, 7)
     assert offsets[0, :, 0, 0].tolist() == [0.5, 0.5]
@@ -58,7 +58,7 @@ def test_offsets_end_at_centers() -> None:
     hnp.arrays(np.int16, hnp.array_shapes(min_dims=3, max_dims=4, max_side=7), elements=st.integers(-1, 4))
 )
 def test_offsets_agree_with_scipy_in_any_dimension(objects: np.ndarray) -> None:
-    found = center_offsets(torch.from_numpy(objects).float()).numpy()
+    found = center_offsets(torch.from_numpy(objects).float(), 4).numpy()
     for sample, offsets in zip(objects, found, strict=True):
         places = np.indices(sample.shape)
         for number in np.unique(sample):

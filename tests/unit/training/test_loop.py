@@ -14,7 +14,7 @@ from unetscope.errors import TrainingError
 from unetscope.network import UNet
 from unetscope.recipe import Recipe
 from unetscope.training import loop
-from unetscope.training.dataset import Sample
+from unetscope.training.dataset import Batches, Sample
 from unetscope.training.loop import EpochRecord, TrainingState, choose_device, train_epochs
 from unetscope.training.validate import Validation
 
@@ -85,6 +85,44 @@ def test_the_loss_goes_down(recipe: MakeRecipe, samples: MakeSamples) -> None:
     made = recipe("training.epochs=15", "optimizer.learning_rate=0.02")
     _, records = _train(made, samples(made))
     assert records[-1].train_loss < 0.8 * records[0].train_loss
+
+
+@pytest.mark.parametrize("kind", ["adam", "adamw", "sgd"])
+def test_losses_are_those_of_the_obvious_loop(recipe: MakeRecipe, samples: MakeSamples, kind: str) -> None:
+    made = recipe(
+        "loss.kind=bce+dice",
+        f"optimizer={{kind: {kind}, learning_rate: 0.02, weight_decay: 0.01, momentum: 0.9}}",
+        "augmentation={rotation: 30, elastic: 1, noise: 0.1}",
+        "network.norm=batch",
+        "training.epochs=4",
+        "training.mixed_precision=false",
+    )
+    disks = samples(made, 6)
+    state, records = _train(made, disks)
+    torch.manual_seed(made.seed)
+    network = UNet(made.network, 1, 1).train()
+    rate, decay = made.optimizer.learning_rate, made.optimizer.weight_decay
+    optimizer: torch.optim.Optimizer = {
+        "adam": lambda p: torch.optim.Adam(p, rate, eps=made.optimizer.epsilon, weight_decay=decay),
+        "adamw": lambda p: torch.optim.AdamW(p, rate, eps=made.optimizer.epsilon, weight_decay=decay),
+        "sgd": lambda p: torch.optim.SGD(
+            p, rate, momentum=0.9, nesterov=made.optimizer.nesterov, weight_decay=decay
+        ),
+    }[kind](network.parameters())
+    batches = Batches(disks, made, network, torch.device("cpu"))
+    for epoch, record in enumerate(records, start=1):
+        losses = []
+        for batch in batches.epoch(epoch):
+            logits, truth = network(batch.images)[:, 0], batch.targets.float()
+            p = torch.sigmoid(logits)
+            dice = (2 * (p * truth).sum() + 1e-5) / ((p + truth).sum() + 1e-5)
+            loss = torch.nn.functional.binary_cross_entropy(p, truth) + 1 - dice
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+        assert record.train_loss == pytest.approx(sum(losses) / len(losses), rel=1e-4)
+    torch.testing.assert_close(_weights(state.network), _weights(network), atol=1e-4, rtol=1e-3)
 
 
 def test_without_validation_the_last_epoch_is_the_best(recipe: MakeRecipe, samples: MakeSamples) -> None:
@@ -193,18 +231,22 @@ def test_a_resumed_run_has_the_time_that_is_left(recipe: MakeRecipe, samples: Ma
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
+@pytest.mark.parametrize(("count", "steps"), [(4, 2), (100, 10)])
 def test_a_loss_that_is_no_number_stops(
-    recipe: MakeRecipe, samples: MakeSamples, monkeypatch: pytest.MonkeyPatch, value: float
+    recipe: MakeRecipe, samples: MakeSamples, monkeypatch: pytest.MonkeyPatch, *, value, count, steps
 ) -> None:
-    made = recipe()
+    """At the end of its epoch, or within a long one."""
+    monkeypatch.setattr(loop, "_STEPS_BETWEEN_CHECKS", 10)
+    made = recipe(f"training.samples={count}")
     state = _state(made)
     epochs = train_epochs(state, made, samples(made), [])
     next(epochs)
-    before = _weights(state.network)
-    monkeypatch.setattr(loop, "segmentation_loss", lambda *a, **k: torch.tensor(value, requires_grad=True))
-    with pytest.raises(TrainingError, match=rf"the loss became {value} in epoch 2"):
+    before = state.steps
+    real = loop.segmentation_loss
+    monkeypatch.setattr(loop, "segmentation_loss", lambda *a, **k: real(*a, **k) * value)
+    with pytest.raises(TrainingError, match=r"the loss became \w+ in epoch 2; expected a number"):
         next(epochs)
-    assert torch.equal(_weights(state.network), before)
+    assert state.steps - before == steps
 
 
 def _limit(monkeypatch: pytest.MonkeyPatch, most: int, message: str = "CUDA out of memory.") -> list[int]:

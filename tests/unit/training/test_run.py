@@ -15,7 +15,8 @@ from unetscope.network import UNet
 from unetscope.recipe import Recipe
 from unetscope.training.folder import COPIES, LOG
 from unetscope.training.loop import EpochRecord, TrainingState
-from unetscope.training.run import DataEntry, Run, file_hash
+from unetscope.training.run import DataEntry, FollowedRun, Run, file_hash, has_begun
+from unetscope.training.team import Team
 
 MakeRecipe = Callable[..., Recipe]
 RECORD = EpochRecord(1, 0.5, 0.1, None, None, 0.5, 1e-3, 2.0, 10.0, best=True)
@@ -242,3 +243,48 @@ def test_a_folder_is_known_by_its_files(tmp_path: Path) -> None:
     assert file_hash(folder) == before
     (folder / "b.dcm").write_text("other")
     assert file_hash(folder) != before
+
+
+def test_a_team_knows_the_run_that_it_has_begun(
+    tmp_path: Path, run: Run, recipe: MakeRecipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "other"
+    team = Team(launchers=("7 here 100", "7 there 100"))
+    assert not has_begun(path, team)
+    Run.create(path, recipe(), run.data, team=team)
+    # This process itself has begun it; another training would have to be told to replace it.
+    assert not has_begun(path, team)
+    with pytest.raises(OutputError, match="holds files already"):
+        Run.create(path, recipe(), run.data, team=team)
+    monkeypatch.setattr("unetscope.training.run.os.getpid", lambda: 1)
+    again = Team(launchers=("7 there 100", "7 elsewhere 100"))
+    assert has_begun(path, again)
+    assert not has_begun(path, Team(launchers=("8 there 100",)))
+    assert not has_begun(path, Team())
+    # Killed while it began: begun anew, without being told to.
+    (path / "versions.json").unlink()
+    assert not has_begun(path, again)
+    Run.create(path, recipe(), run.data, team=again)
+
+
+def test_who_follows_writes_nothing(run: Run) -> None:
+    run.save_checkpoint(_state(run, epoch=2))
+    run.append(replace(RECORD, epoch=3))
+    run.request_stop()
+    before = {path.name: path.read_bytes() for path in run.path.iterdir()}
+    followed, state = FollowedRun.open(run.path), _state(run)
+    assert followed.load_checkpoint(state)
+    assert state.epoch == 2
+    followed.append(RECORD)
+    followed.save_checkpoint(state)
+    followed.write_metrics({})
+    followed.write_status(state="training")
+    followed.clear_requests()
+    assert {path.name: path.read_bytes() for path in run.path.iterdir()} == before
+
+
+def test_other_images_than_those_of_the_run(run: Run) -> None:
+    run.check_same(run.data)
+    others = [replace(run.data[0], image_sha256="0"), *run.data[1:]]
+    with pytest.raises(InputError, match="not those that the run"):
+        run.check_same(others)
