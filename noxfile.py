@@ -110,6 +110,15 @@ def results(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
+    """Time training, prediction and starting beside other ways; writes benchmarks/results/speed.json."""
+    install(session)
+    # The rival in predicting by tiles; with the constraints it keeps the torch that is there.
+    session.install("-c", "constraints.txt", "monai>=1.4")
+    session.run("python", "benchmarks/speed.py", *session.posargs)
+
+
+@nox.session
+def real(session: nox.Session) -> None:
     """Train and measure on real data; writes benchmarks/results. See benchmarks/real_data.py."""
     install(session)
     arguments = session.posargs or ["left-ventricle", "--minutes", "5"]
