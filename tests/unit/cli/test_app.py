@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import unetscope as package
+from unetscope.cli import main
 
 COMMANDS = ("demo", "presets", "plan", "info", "unpack", "train", "resume", "predict", "evaluate")
 Call = Callable[..., Any]
@@ -147,3 +148,19 @@ def test_a_reader_that_leaves_early_is_no_error() -> None:
     command = f"'{sys.executable}' -m unetscope.cli presets --show default | true; echo ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
     assert (done.stdout.strip(), done.stderr) == ("0", "")
+
+
+@pytest.mark.parametrize(
+    ("given", "told"), [({}, "3000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "active"}, None)]
+)
+def test_threads_sleep_soon_unless_told_otherwise(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, str], told: str | None
+) -> None:
+    for name in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    # So that what is set here is forgotten again.
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    assert main(["presets"]) == 0
+    assert os.environ.get("GOMP_SPINCOUNT") == told
