@@ -19,6 +19,8 @@ from unetscope.preprocess import Preparation, class_values
 from unetscope.recipe import Recipe
 from unetscope.training.dataset import Example, Sample, check_channels, prepare_samples
 from unetscope.training.loop import EpochRecord, TrainingState, train_epochs
+from unetscope.training.memory import kept_memory
+from unetscope.training.precision import gains_from_channels_last
 from unetscope.training.run import DataEntry, Run, file_hash
 from unetscope.training.shared_norm import share_statistics
 from unetscope.training.split import Division, divide
@@ -93,7 +95,8 @@ def fit(
     # other work, because the threads that torch starts take this over from the one that starts them.
     torch.set_flush_denormal(True)
     try:
-        yield from _fit(run, examples, device, team)
+        with kept_memory():
+            yield from _fit(run, examples, device, team)
     finally:
         torch.set_flush_denormal(False)
 
@@ -201,7 +204,7 @@ def _new_network(
     with torch.random.fork_rng([]):
         torch.manual_seed(recipe.seed)
         network = network_for(recipe, samples[0].channels, values, diameter=diameter or 2.0)
-    if recipe.network.dimensions == 2:
+    if recipe.network.dimensions == 2 and gains_from_channels_last(device.type):
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network.to(device)
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from unetscope.training.precision import gains_from_half
+from unetscope.training.precision import gains_from_channels_last, gains_from_half
 
 
 @pytest.mark.parametrize(("device", "capabilities", "gains"), [
@@ -27,3 +27,14 @@ def test_a_torch_that_cannot_tell_computes_in_full_precision(monkeypatch: pytest
     gains_from_half.cache_clear()
     assert not gains_from_half("cpu")
     gains_from_half.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("device", "capability", "gains"),
+    [("cuda", "AVX2", True), ("cpu", "AVX2", False), ("cpu", "AVX512", True), ("cpu", "DEFAULT", True)],
+)
+def test_channels_are_last_where_steps_are_faster(
+    monkeypatch: pytest.MonkeyPatch, device: str, capability: str, gains: bool
+) -> None:
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    assert gains_from_channels_last(device) is gains
