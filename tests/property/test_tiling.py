@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from unetscope.inference import strips
+from unetscope.inference import strips, tiling
 from unetscope.inference.strips import can_stream, stream
 from unetscope.inference.tiling import plan_tiles, predict_logits, tile_for_memory
 from unetscope.network import UNet
@@ -138,7 +138,8 @@ def test_what_looks_at_the_whole_grid_is_not_streamed(norm: str) -> None:
 def test_progress_is_told_for_each_strip() -> None:
     network, told = _network(0, depth=1), []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(strips, "rows_of_a_strip", lambda *_: 10)
+        for module in (strips, tiling):
+            patch.setattr(module, "rows_of_a_strip", lambda *_: 10)
         predict_logits(network, _image(0, (40, 8)), progress=told.append)
     assert told == [0, 0.25, 0.5, 0.75]
 

@@ -98,11 +98,6 @@ def stream(network: UNet, image: Tensor, progress: Progress | None = None) -> It
     """
     length = image.shape[2]
     step = rows_of_a_strip(network, image.shape[2:])
-    if step == length:
-        if progress is not None:
-            progress(0.0)
-        yield network(image)
-        return
     strips = _Strips(network)
     for start in range(0, length, step):
         stop = min(start + step, length)

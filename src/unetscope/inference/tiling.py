@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from unetscope.inference.progress import Progress, part_of, watched
-from unetscope.inference.strips import can_stream, kept_rows, stream
+from unetscope.inference.strips import can_stream, kept_rows, rows_of_a_strip, stream
 from unetscope.network import UNet
 
 __all__ = ["Tile", "feature_bytes", "plan_tiles", "predict_logits", "tile_for_memory"]
@@ -170,7 +170,8 @@ def predict_logits(
 
 def _output(network: UNet, batch: Tensor, progress: Progress | None) -> Iterator[Tensor]:
     """The output of one tile, (K, rows, *rest) at a time."""
-    if can_stream(network):
+    grid = batch.shape[2:]
+    if can_stream(network) and rows_of_a_strip(network, grid) < grid[0]:
         for rows in stream(network, batch, progress):
             yield rows[0]
         return

@@ -270,8 +270,8 @@ def test_a_threshold_is_a_probability(model: Make, threshold: float) -> None:
 def test_progress_goes_from_nothing_to_almost_all(model: Make, settings: tuple[str, ...]) -> None:
     told: list[float] = []
     predict_image(model(*settings), Image(_squares((3, 8, 8)), "ZYX"), progress=told.append)
-    # One strip for each of three slices.
-    assert len(told) == 3 * (4 if settings else 1)
+    # Down, below, up, merge, head; for three slices.
+    assert len(told) == 5 * 3 * (4 if settings else 1)
     np.testing.assert_allclose(told, np.arange(len(told)) / len(told), atol=1e-12)
 
 
