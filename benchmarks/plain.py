@@ -1,7 +1,7 @@
-"""The obvious training loop in plain PyTorch: what one writes without much thought, and what ours is beside.
+"""Plain PyTorch: what one writes without much thought, and what ours is beside.
 
-Nothing is augmented or averaged here, weights stay in the memory format in which PyTorch makes them, and each
-batch is stacked from a list of arrays.
+The layers are PyTorch's own. In the training loop nothing is augmented or averaged, weights stay in the
+memory format in which PyTorch makes them, and each batch is stacked from a list of arrays.
 """
 
 from __future__ import annotations
@@ -15,12 +15,26 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from unetscope.network import UNet
+from unetscope.network import Convolution, UNet
 from unetscope.recipe import Recipe
 from unetscope.recipe.recipe import Loss, Optimizer
 from unetscope.training.dataset import Sample
 
-__all__ = ["PlainTraining"]
+__all__ = ["PlainTraining", "with_plain_layers"]
+
+
+def with_plain_layers(network: UNet) -> UNet:
+    """A copy of a network whose layers are those of PyTorch, with the same weights."""
+    plain = copy.deepcopy(network).to(memory_format=torch.contiguous_format)
+    for parent in list(plain.modules()):
+        for name, layer in parent.named_children():
+            if isinstance(layer, Convolution):
+                own = nn.Conv2d(
+                    layer.in_channels, layer.out_channels, layer.kernel_size, padding=layer.padding
+                )
+                own.weight, own.bias = layer.weight, layer.bias
+                setattr(parent, name, own)
+    return plain
 
 
 class PlainTraining:
@@ -36,7 +50,7 @@ class PlainTraining:
     """
 
     def __init__(self, network: UNet, recipe: Recipe, samples: Sequence[Sample]) -> None:
-        self.network = copy.deepcopy(network).to(memory_format=torch.contiguous_format)
+        self.network = with_plain_layers(network)
         self.recipe = recipe
         self.optimizer = _optimizer(self.network.parameters(), recipe.optimizer)
         self._margin = network.margin

@@ -29,6 +29,7 @@ from torch import Tensor
 
 from memory import peak_memory
 from peak import network_flop
+from plain import with_plain_layers
 from turns import OURS, PLAIN, compared, take_turns
 from unetscope.inference.tiling import predict_logits
 from unetscope.network import UNet, for_inference
@@ -153,11 +154,12 @@ def ours(network: UNet, image: NDArray[np.float32]) -> Callable[[], Tensor]:
 
 
 def plain(network: UNet, image: NDArray[np.floating]) -> Callable[[], Tensor]:
-    """The network as it is, on the whole image."""
+    """The layers of PyTorch, on the whole image."""
+    layers = with_plain_layers(network)
 
     def predict() -> Tensor:
         with torch.no_grad():
-            return network(torch.from_numpy(image)[None])[0]
+            return layers(torch.from_numpy(image)[None])[0]
 
     return predict
 
@@ -166,11 +168,13 @@ def monai(network: UNet, image: NDArray[np.float32], at_a_time: int) -> Callable
     """MONAI's tiles of 256 pixels, or of the image if it is smaller."""
     from monai.inferers import sliding_window_inference
 
+    layers = with_plain_layers(network)
+
     def predict() -> Tensor:
         with torch.no_grad():
             batch = torch.from_numpy(image)[None]
             size = [min(256, length) for length in image.shape[1:]]
-            return sliding_window_inference(batch, size, at_a_time, network, overlap=0.25)[0]
+            return sliding_window_inference(batch, size, at_a_time, layers, overlap=0.25)[0]
 
     return predict
 

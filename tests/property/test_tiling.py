@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from unetscope.inference import strips, tiling
 from unetscope.inference.strips import can_stream, stream
 from unetscope.inference.tiling import plan_tiles, predict_logits, tile_for_memory
-from unetscope.network import UNet
+from unetscope.network import UNet, convolution, for_inference
 from unetscope.recipe.recipe import Network
 
 UPSAMPLING = ({}, {"up_kernel": 3}, {"upsampling": "interpolate"})
@@ -99,6 +99,22 @@ def test_tiles_agree_with_the_whole_volume(seed, grid, tile, padding, up) -> Non
 def test_strips_give_the_whole_image(seed, rows, grid, options, up) -> None:
     network = _network(seed, **options, **up)
     _streams(network, grid, rows, seed)
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    st.integers(0, 99),
+    st.integers(1, 40),
+    st.tuples(lengths, st.integers(1, 40)),
+    st.sampled_from(["same", "valid"]),
+    st.sampled_from(UPSAMPLING),
+)
+def test_strips_of_convolutions_in_squares_give_the_whole_image(seed, rows, grid, padding, up) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        # The network is narrow.
+        patch.setattr(convolution, "_CHANNELS", 1)
+        network = for_inference(_network(seed, depth=2, padding=padding, **up))
+        _streams(network, grid, rows, seed)
 
 
 @settings(max_examples=15, deadline=None)

@@ -18,12 +18,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from unetscope.inference.progress import Progress
-from unetscope.network import UNet, central
+from unetscope.network import Convolution, UNet, central
 
 __all__ = ["can_stream", "kept_rows", "rows_of_a_strip", "stream"]
 
 _WHOLE_GRID = (nn.InstanceNorm2d, nn.InstanceNorm3d, nn.GroupNorm)
-_CONVOLVE = {2: functional.conv2d, 3: functional.conv3d}
 # Pixels of a strip. With fewer, the time of a call shows; with more, maps leave the caches.
 _PIXELS = 2**17
 # Maps as wide as the first level's that a strip has at the same time while it is worked on.
@@ -118,7 +117,7 @@ class _Strips:
         self._up = [_Up(up) for up in network.up]
         self._skips = [_Rows() for _ in network.merge]
         self._merge = [_Block(block) for block in network.merge]
-        self._head = _Convolution(cast("nn.Conv2d | nn.Conv3d", network.head))
+        self._head = _Convolution(cast("Convolution | nn.Conv3d", network.head))
 
     def push(self, rows: Tensor, *, last: bool) -> Tensor | None:
         """Work on the next rows; what comes out for it, if anything does yet."""
@@ -136,7 +135,7 @@ class _Strips:
             features = None if features is None else up.push(features, last=last)
             if features is None:
                 return None
-            features = merge.push(torch.cat([skips.beside(features), features], dim=1), last=last)
+            features = merge.push(skips.beside(features), features, last=last)
         return None if features is None else self._head.push(features, last=last)
 
 
@@ -180,26 +179,44 @@ class _Rows:
 class _Convolution:
     """A convolution of stride 1; it keeps the last rows of its input, one less than its kernel is long."""
 
-    def __init__(self, layer: nn.Conv2d | nn.Conv3d) -> None:
+    def __init__(self, layer: Convolution | nn.Conv3d) -> None:
         self._layer = layer
         self._kept: Tensor | None = None
 
-    def push(self, rows: Tensor, *, last: bool) -> Tensor | None:
+    def push(self, *rows: Tensor, last: bool) -> Tensor | None:
+        """What becomes of the next rows of all channels, which come in groups."""
         layer = self._layer
         length = layer.kernel_size[0]
         if length == 1:
-            return cast("Tensor", layer(rows))
+            return cast("Tensor", layer(*rows))
         padding = cast("tuple[int, ...]", layer.padding)
-        # Like the rows also in memory: joined with another format, all of them would be rewritten.
-        border = torch.zeros_like(rows[:, :, : padding[0]])
-        window = [border if self._kept is None else self._kept, rows, *([border] if last else [])]
-        joined = torch.cat(window, dim=2)
+        above = padding[0] if self._kept is None else self._kept.shape[2]
+        joined = _room(rows, above, padding[0] if last else 0)
+        if self._kept is not None:
+            joined[:, :, :above] = self._kept
         # A copy, so that the rest of the strip is free.
         self._kept = joined[:, :, -(length - 1) :].clone()
         if joined.shape[2] < length:
             return None
-        convolve = _CONVOLVE[rows.ndim - 2]
-        return convolve(joined, layer.weight, layer.bias, padding=(0, *padding[1:]))
+        without = (0, *padding[1:])
+        if isinstance(layer, Convolution):
+            return layer.padded_with(joined, without)
+        return functional.conv3d(joined, layer.weight, layer.bias, padding=without)
+
+
+def _room(groups: Sequence[Tensor], above: int, below: int) -> Tensor:
+    """All channels of some rows, written once, with rows of zeros before and after them."""
+    first = groups[0]
+    channels, rows = sum(group.shape[1] for group in groups), above + first.shape[2] + below
+    flat = first.ndim == 4 and first.is_contiguous(memory_format=torch.channels_last)
+    room = torch.empty(
+        (1, channels, rows, *first.shape[3:]),
+        memory_format=torch.channels_last if flat else torch.contiguous_format,
+    )
+    room[:, :, :above] = 0
+    room[:, :, rows - below :] = 0
+    torch.cat(list(groups), dim=1, out=room[:, :, above : rows - below])
+    return room
 
 
 class _Block:
@@ -207,17 +224,18 @@ class _Block:
 
     def __init__(self, block: nn.Module) -> None:
         self._layers = [
-            _Convolution(layer) if isinstance(layer, nn.Conv2d | nn.Conv3d) else layer
+            _Convolution(layer) if isinstance(layer, Convolution | nn.Conv3d) else layer
             for layer in block.children()
         ]
 
-    def push(self, rows: Tensor, *, last: bool) -> Tensor | None:
-        features: Tensor | None = rows
+    def push(self, *rows: Tensor, last: bool) -> Tensor | None:
+        features: Sequence[Tensor] = rows
         for layer in self._layers:
-            if features is None:
+            made = layer.push(*features, last=last) if isinstance(layer, _Convolution) else layer(*features)
+            if made is None:
                 return None
-            features = layer.push(features, last=last) if isinstance(layer, _Convolution) else layer(features)
-        return features
+            features = [made]
+        return features[0]
 
 
 class _Up:

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from unetscope.inference.progress import Progress, part_of, watched
 from unetscope.inference.strips import can_stream, kept_rows, rows_of_a_strip, stream
-from unetscope.network import UNet
+from unetscope.network import UNet, kept_memory
 
 __all__ = ["Tile", "feature_bytes", "plan_tiles", "predict_logits", "tile_for_memory"]
 
@@ -109,6 +109,7 @@ def feature_bytes(network: UNet, grid: Sequence[int]) -> int:
     return 4 * network.settings.level_widths[0] * pixels
 
 
+@kept_memory()
 @torch.inference_mode()
 def predict_logits(
     network: UNet,

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from unetscope.network.convolution import Convolution
 from unetscope.network.unet import UNet
 
 __all__ = ["for_inference"]
@@ -37,6 +38,9 @@ def for_inference(network: UNet) -> UNet:
     if network.settings.dimensions == 2:
         # On CPUs, volumes gain nothing by it.
         folded = folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    for layer in folded.modules():
+        if isinstance(layer, Convolution):
+            layer.freeze()
     return folded.requires_grad_(requires_grad=False)
 
 

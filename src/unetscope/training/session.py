@@ -14,12 +14,11 @@ import torch
 from unetscope.errors import TrainingError
 from unetscope.io.image import Image
 from unetscope.model import Model
-from unetscope.network import UNet, network_for
+from unetscope.network import UNet, kept_memory, network_for
 from unetscope.preprocess import Preparation, class_values
 from unetscope.recipe import Recipe
 from unetscope.training.dataset import Example, Sample, check_channels, prepare_samples
 from unetscope.training.loop import EpochRecord, TrainingState, train_epochs
-from unetscope.training.memory import kept_memory
 from unetscope.training.precision import gains_from_channels_last
 from unetscope.training.run import DataEntry, Run, file_hash
 from unetscope.training.shared_norm import share_statistics

@@ -7,14 +7,14 @@ import sys
 
 import pytest
 
-from unetscope.training import memory
-from unetscope.training.memory import kept_memory
+from unetscope.network import memory
+from unetscope.network.memory import kept_memory
 
 # In a process of its own, because what was allocated before decides what is free. The arrays are larger than
 # anything that glibc keeps by itself, which is up to 32 MiB.
 PAGES = """
 import resource
-from unetscope.training.memory import kept_memory
+from unetscope.network.memory import kept_memory
 
 def new_pages():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -51,6 +51,25 @@ def test_an_error_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ZeroDivisionError), kept_memory():
         _ = 1 // len("")
     assert called == [(-4, 0), (-1, -1), (-4, 65536), (-1, 131072), 0]
+
+
+def test_it_ends_with_the_outermost(monkeypatch: pytest.MonkeyPatch) -> None:
+    called = []
+
+    class Library:
+        def mallopt(self, parameter: int, value: int) -> None:
+            called.append((parameter, value))
+
+        def malloc_trim(self, pad: int) -> None:
+            called.append(pad)
+
+    monkeypatch.setattr(memory, "_glibc", Library)
+    with kept_memory():
+        called.clear()
+        with kept_memory():
+            pass
+        assert called == []
+    assert called == [(-4, 65536), (-1, 131072), 0]
 
 
 def test_without_glibc_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
