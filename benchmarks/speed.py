@@ -25,7 +25,7 @@ import torch
 
 from machine import this_machine
 from peak import product_peak
-from speed_prediction import MONAI, measure_memory, measure_prediction
+from speed_prediction import MONAI, NETWORKS, measure_memory, measure_prediction
 from speed_start import measure_start
 from speed_training import AS_PLANNED, CASES, measure_training
 from turns import OURS, PLAIN
@@ -41,6 +41,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--cases", nargs="+", choices=CASES, default=CASES, help="of training")
     parser.add_argument("--sides", nargs="+", type=int, help="of images to predict, pixels")
+    parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=NETWORKS, help="that predict")
     parser.add_argument("--large", action="store_true", help="predict 4096 × 4096 pixels, too")
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--seconds", type=float, default=40, help="after which no turn of a row begins")
@@ -82,9 +83,9 @@ def measured(part: str, arguments: argparse.Namespace, peak: float) -> Iterator[
         case "training":
             return measure_training(arguments.cases, arguments.data, peak, **limits, quick=quick)
         case "prediction":
-            return measure_prediction(sides, **limits, quick=quick)
+            return measure_prediction(arguments.networks, sides, **limits, quick=quick)
         case "memory":
-            return measure_memory(sides, quick=quick)
+            return measure_memory(arguments.networks, sides, quick=quick)
         case _:
             return measure_start(rounds=rounds)
 

@@ -45,12 +45,14 @@ LOOKS = 30
 
 
 def measure_prediction(
-    sides: Sequence[int], *, rounds: int, seconds: float, quick: bool
+    names: Sequence[str], sides: Sequence[int], *, rounds: int, seconds: float, quick: bool
 ) -> Iterator[dict[str, Any]]:
     """One row for each network and size.
 
     Parameters
     ----------
+    names : sequence of str
+        Of `NETWORKS`.
     sides : sequence of int
         Of the images, pixels.
     rounds, seconds
@@ -59,7 +61,7 @@ def measure_prediction(
         Networks of a quarter of the width and a small volume.
     """
     rivals = MONAI if _has_monai() else {}
-    for name in NETWORKS:
+    for name in names:
         for grid in _grids(name, sides, quick=quick):
             network, image = network_and_image(name, grid, quick=quick)
             contenders = {OURS: ours(network, image), PLAIN: plain(network, image)}
@@ -95,9 +97,9 @@ def _rounding(network: UNet, image: NDArray[np.float32]) -> float:
     return float((torch.sigmoid(plain(network, corner)()) - torch.sigmoid(exact)).abs().max())
 
 
-def measure_memory(sides: Sequence[int], *, quick: bool) -> Iterator[dict[str, Any]]:
+def measure_memory(names: Sequence[str], sides: Sequence[int], *, quick: bool) -> Iterator[dict[str, Any]]:
     """One row for each network and size: what a new process of each contender takes at most."""
-    for name in NETWORKS:
+    for name in names:
         for grid in _grids(name, sides, quick=quick):
             contenders = [OURS, PLAIN]
             if name.startswith("2d") and _has_monai():
