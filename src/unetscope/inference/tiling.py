@@ -8,6 +8,7 @@ only come close.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -26,6 +27,8 @@ __all__ = ["Tile", "feature_bytes", "plan_tiles", "predict_logits", "tile_for_me
 
 # Feature maps of the first level that live at the same time during a forward pass, roughly.
 _LIVE_MAPS = 6
+# Bytes of feature maps. What is smaller, glibc keeps by itself.
+_WORTH_KEEPING = 2**25
 
 
 @dataclass(frozen=True)
@@ -109,7 +112,6 @@ def feature_bytes(network: UNet, grid: Sequence[int]) -> int:
     return 4 * network.settings.level_widths[0] * pixels
 
 
-@kept_memory()
 @torch.inference_mode()
 def predict_logits(
     network: UNet,
@@ -156,14 +158,15 @@ def predict_logits(
     padded = np.pad(image, [(0, 0), *pads], mode="reflect") if np.any(pads) else image
     logits = torch.empty((network.out_channels, *sizes))
     parts = list(tiles)
-    for index, part in enumerate(parts):
-        batch = torch.from_numpy(np.ascontiguousarray(padded[(slice(None), *part.source)]))[None]
-        if batch.ndim == 4:
-            batch = batch.contiguous(memory_format=torch.channels_last)
-        done = 0
-        for rows in _output(network, batch, part_of(progress, index, len(parts))):
-            _keep(rows if then is None else then(rows), part, logits, done)
-            done += rows.shape[1]
+    with kept_memory() if feature_bytes(network, tile) > _WORTH_KEEPING else contextlib.nullcontext():
+        for index, part in enumerate(parts):
+            batch = torch.from_numpy(np.ascontiguousarray(padded[(slice(None), *part.source)]))[None]
+            if batch.ndim == 4:
+                batch = batch.contiguous(memory_format=torch.channels_last)
+            done = 0
+            for rows in _output(network, batch, part_of(progress, index, len(parts))):
+                _keep(rows if then is None else then(rows), part, logits, done)
+                done += rows.shape[1]
     if logits.shape[1:] == grid:
         return logits
     return logits[(slice(None), *(slice(length) for length in grid))].clone()
