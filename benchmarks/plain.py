@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from unetscope.network import Convolution, UNet
+from unetscope.network import Convolution2d, Convolution3d, UNet
 from unetscope.recipe import Recipe
 from unetscope.recipe.recipe import Loss, Optimizer
 from unetscope.training.dataset import Sample
@@ -28,10 +28,9 @@ def with_plain_layers(network: UNet) -> UNet:
     plain = copy.deepcopy(network).to(memory_format=torch.contiguous_format)
     for parent in list(plain.modules()):
         for name, layer in parent.named_children():
-            if isinstance(layer, Convolution):
-                own = nn.Conv2d(
-                    layer.in_channels, layer.out_channels, layer.kernel_size, padding=layer.padding
-                )
+            if isinstance(layer, Convolution2d | Convolution3d):
+                kind = nn.Conv2d if isinstance(layer, Convolution2d) else nn.Conv3d
+                own = kind(layer.in_channels, layer.out_channels, layer.kernel_size, padding=layer.padding)
                 own.weight, own.bias = layer.weight, layer.bias
                 setattr(parent, name, own)
     return plain

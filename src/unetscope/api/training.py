@@ -251,23 +251,20 @@ def prepare_training(
     model = None if start is None else StartModel(start)
     objects = "instances" in (known.target.kind, model and model.recipe.target.kind)
     begun = team.ask(lambda: has_begun(Path(out), team))
-    if not team.leads:
-        team.wait()
-    examples, unusable = load_examples(data, masks, group=known.split.group, objects=objects)
-    if begun or not team.leads:
-        run = (Run if team.leads else FollowedRun).open(Path(out))
-        run.check_same(describe_data(examples, run.recipe))
-    else:
-        if chosen is None:
-            planned = plan_examples(examples, device=device, settings=settings, start=start)
-            chosen = change(planned.recipe, settings)
-        if model is not None:
-            model.check(chosen, examples)
-        entries = describe_data(examples, chosen)
-        kept = None if model is None else model.content(entries)
-        run = Run.create(Path(out), chosen, entries, start=kept, team=team, overwrite=overwrite)
-    if team.leads:
-        team.wait()
+    with team.first_leads():
+        examples, unusable = load_examples(data, masks, group=known.split.group, objects=objects)
+        if begun or not team.leads:
+            run = (Run if team.leads else FollowedRun).open(Path(out))
+            run.check_same(describe_data(examples, run.recipe))
+        else:
+            if chosen is None:
+                planned = plan_examples(examples, device=device, settings=settings, start=start)
+                chosen = change(planned.recipe, settings)
+            if model is not None:
+                model.check(chosen, examples)
+            entries = describe_data(examples, chosen)
+            kept = None if model is None else model.content(entries)
+            run = Run.create(Path(out), chosen, entries, start=kept, team=team, overwrite=overwrite)
     return Training(run, examples, device, left_out=unusable)
 
 
@@ -323,14 +320,11 @@ def prepare_resume(path: StrPath, *, device: str = "auto") -> Training:
     from unetscope.training.team import join_team
 
     team = join_team()
-    if not team.leads:
-        team.wait()
-    run = (Run if team.leads else FollowedRun).open(Path(path))
-    run.check_start()
-    run.check_data()
-    run.clear_requests()
-    if team.leads:
-        team.wait()
+    with team.first_leads():
+        run = (Run if team.leads else FollowedRun).open(Path(path))
+        run.check_start()
+        run.check_data()
+        run.clear_requests()
     examples = []
     for entry in run.data:
         image = read(Path(entry.image))

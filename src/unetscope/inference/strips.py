@@ -15,16 +15,15 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from unetscope.inference.progress import Progress
-from unetscope.network import Convolution, UNet, central
+from unetscope.network import Convolution2d, Convolution3d, UNet, central
 
 __all__ = ["can_stream", "kept_rows", "rows_of_a_strip", "stream"]
 
 _WHOLE_GRID = (nn.InstanceNorm2d, nn.InstanceNorm3d, nn.GroupNorm)
-# Pixels of a strip. With fewer, the time of a call shows; with more, maps leave the caches.
-_PIXELS = 2**17
+# Pixels of a strip, or voxels. With fewer, the time of a call shows; with more, maps leave the caches.
+_PIXELS = {2: 2**17, 3: 2**19}
 # Maps as wide as the first level's that a strip has at the same time while it is worked on.
 _LIVE_MAPS = 5
 
@@ -52,9 +51,10 @@ def rows_of_a_strip(network: UNet, grid: Sequence[int]) -> int:
     grid : sequence of int
         Of the image, or the tile.
     """
-    if math.prod(grid) <= 2 * _PIXELS:
+    pixels = _PIXELS[network.settings.dimensions]
+    if math.prod(grid) <= 2 * pixels:
         return grid[0]
-    rows = round(_PIXELS / math.prod(grid[1:]) / network.stride) * network.stride
+    rows = round(pixels / math.prod(grid[1:]) / network.stride) * network.stride
     # The deepest level should get two rows, and some more for its two neighbors to be worth it.
     return max(rows, network.stride * (4 if network.settings.dimensions == 2 else 1))
 
@@ -117,7 +117,7 @@ class _Strips:
         self._up = [_Up(up) for up in network.up]
         self._skips = [_Rows() for _ in network.merge]
         self._merge = [_Block(block) for block in network.merge]
-        self._head = _Convolution(cast("Convolution | nn.Conv3d", network.head))
+        self._head = _Convolution(cast("Convolution2d | Convolution3d", network.head))
 
     def push(self, rows: Tensor, *, last: bool) -> Tensor | None:
         """Work on the next rows; what comes out for it, if anything does yet."""
@@ -179,7 +179,7 @@ class _Rows:
 class _Convolution:
     """A convolution of stride 1; it keeps the last rows of its input, one less than its kernel is long."""
 
-    def __init__(self, layer: Convolution | nn.Conv3d) -> None:
+    def __init__(self, layer: Convolution2d | Convolution3d) -> None:
         self._layer = layer
         self._kept: Tensor | None = None
 
@@ -198,10 +198,7 @@ class _Convolution:
         self._kept = joined[:, :, -(length - 1) :].clone()
         if joined.shape[2] < length:
             return None
-        without = (0, *padding[1:])
-        if isinstance(layer, Convolution):
-            return layer.padded_with(joined, without)
-        return functional.conv3d(joined, layer.weight, layer.bias, padding=without)
+        return layer.padded_with(joined, (0, *padding[1:]))
 
 
 def _room(groups: Sequence[Tensor], above: int, below: int) -> Tensor:
@@ -224,7 +221,7 @@ class _Block:
 
     def __init__(self, block: nn.Module) -> None:
         self._layers = [
-            _Convolution(layer) if isinstance(layer, Convolution | nn.Conv3d) else layer
+            _Convolution(layer) if isinstance(layer, Convolution2d | Convolution3d) else layer
             for layer in block.children()
         ]
 

@@ -58,7 +58,8 @@ def assemble(
     dtype = np.dtype(np.int32) if objects else store.take(blocks[0], "labels")[0].dtype
     # Shape and type without pixels.
     empty = np.broadcast_to(np.zeros((), dtype), job.grid)
-    write_zarr_blocks(out, image.with_data(empty, axes=image.spatial_axes), parts(), overwrite=overwrite)
+    shown = image.with_data(empty, axes=image.spatial_axes)
+    write_zarr_blocks(out, shown, parts(), overwrite=overwrite, within=store.path)
     return dict(sorted(pixels.items()))
 
 

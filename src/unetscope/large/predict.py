@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,10 +15,9 @@ from unetscope.errors import OutputError
 from unetscope.io import Image
 from unetscope.io.write import refuse_existing
 from unetscope.large.assemble import assemble
-from unetscope.large.blocks import Block
 from unetscope.large.cluster import on_cluster
 from unetscope.large.job import Job, JobFolder, Request, request_for
-from unetscope.large.segment import image_of, model_of, segment_block
+from unetscope.large.segment import image_of, model_of, segment_block, segment_blocks
 from unetscope.large.settle import check, settle
 
 if TYPE_CHECKING:
@@ -134,10 +133,11 @@ def predict_large(
     missing = [block for block in blocks if not store.has(block)]
     done = len(blocks) - len(missing)
     yield Step(done, len(blocks))
-    work = partial(segment_block, store.path, device=device)
-    finished = _here(work, missing, done, len(blocks), progress)
-    if scheduler is not None:
-        finished = on_cluster(work, missing, scheduler)
+    if scheduler is None:
+        parts = partial(_part_of, progress, done, len(blocks))
+        finished = segment_blocks(store.path, missing, device=device, progress=parts)
+    else:
+        finished = on_cluster(partial(segment_block, store.path, device=device), missing, scheduler)
     try:
         for _ in finished:
             done += 1
@@ -168,10 +168,7 @@ def _begun(store: JobFolder, request: Request, *, overwrite: bool) -> Job | None
     return None
 
 
-def _here(
-    work: partial[None], blocks: Sequence[Block], done: int, total: int, progress: Progress | None
-) -> Iterator[None]:
+def _part_of(progress: Progress | None, done: int, total: int, number: int) -> Progress | None:
     from unetscope.inference.progress import part_of
 
-    for index, block in enumerate(blocks, start=done):
-        yield work(block, progress=part_of(progress, index, total))
+    return part_of(progress, done + number, total)

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from unetscope.network.convolution import Convolution
+from unetscope.network.convolution import Convolution2d
 from unetscope.network.unet import UNet
 
 __all__ = ["for_inference"]
@@ -39,7 +39,7 @@ def for_inference(network: UNet) -> UNet:
         # On CPUs, volumes gain nothing by it.
         folded = folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     for layer in folded.modules():
-        if isinstance(layer, Convolution):
+        if isinstance(layer, Convolution2d):
             layer.freeze()
     return folded.requires_grad_(requires_grad=False)
 

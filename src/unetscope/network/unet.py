@@ -8,12 +8,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from unetscope.network.convolution import Convolution
+from unetscope.network.convolution import Convolution2d, Convolution3d
 from unetscope.recipe.recipe import Network
 
 __all__ = ["UNet", "central"]
 
-_CONV: dict[int, type[nn.Module]] = {2: Convolution, 3: nn.Conv3d}
+_CONV: dict[int, type[nn.Module]] = {2: Convolution2d, 3: Convolution3d}
 _UP: dict[int, type[nn.Module]] = {2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
 _POOL: dict[int, type[nn.Module]] = {2: nn.MaxPool2d, 3: nn.MaxPool3d}
 _BATCH: dict[int, type[nn.Module]] = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}

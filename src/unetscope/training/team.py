@@ -116,6 +116,15 @@ class Team:
             distributed.broadcast_object_list(answer, src=0, device=torch.device("cpu"))
         return answer[0]  # type: ignore[return-value]
 
+    @contextmanager
+    def first_leads(self) -> Iterator[None]:
+        """What is done within is done by the first process, and by the others when it has finished."""
+        if not self.leads:
+            self.wait()
+        yield
+        if self.leads:
+            self.wait()
+
     def wait(self) -> None:
         """Wait until the first process comes here."""
         self.ask(lambda: None)

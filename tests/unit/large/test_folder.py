@@ -77,6 +77,27 @@ list(predict_files(*map(Path, {[str(path) for path in asked]!r}), device="cpu", 
     check(asked)
 
 
+def test_a_kill_while_blocks_are_put_together_leaves_nothing(asked: tuple[Path, ...]) -> None:
+    out = asked[2]
+    code = f"""
+import os
+from pathlib import Path
+from unetscope.folders import predict_files
+from unetscope.io.write import zarr
+from unetscope.large import predict, settle
+settle._MEMORY, settle._UNIT, predict.LARGE_PIXELS = 0, {{2: 16}}, {{2: 1000}}
+zarr._put = lambda *arguments: os.kill(os.getpid(), 9)
+list(predict_files(*map(Path, {[str(path) for path in asked]!r}), device="cpu"))
+"""
+    killed = subprocess.run([sys.executable, "-c", code], check=False)
+    assert killed.returncode == -9
+    assert [path.name for path in out.glob(".*.part")] == []
+    assert len(list(out.glob("*.blocks/.*.part"))) == 1
+    assert segment(asked) == ["a.ome.zarr", "b.png", "c.ome.zarr"]
+    assert not list(out.glob("*.blocks"))
+    check(asked)
+
+
 @pytest.mark.parametrize("options", [{"file_format": "tiff"}, {"probabilities": True}])
 def test_what_blocks_do_not_give_is_refused(asked: tuple[Path, ...], options: dict[str, object]) -> None:
     with pytest.raises(InputError, match="segmented in blocks"):

@@ -59,7 +59,15 @@ def test_two_processes_find_the_gradients_of_one(two: tuple[Found, Found], one: 
     assert any(value.abs().max() > 1e-3 for name, value in mine.items() if "weight" in name)
     for name, value in one[case].items():
         assert torch.equal(mine[name], others[name]), name
-        torch.testing.assert_close(mine[name], value, atol=2e-6, rtol=1e-5, check_dtype=False, msg=name)
+        # The offset of the last layer is a sum over 16,384 voxels, which are added up in another order.
+        torch.testing.assert_close(
+            mine[name],
+            value,
+            atol=2e-6,
+            rtol=5e-5,
+            check_dtype=False,
+            msg=lambda told, name=name: f"{name}: {told}",
+        )
 
 
 def test_all_use_as_many_parts_as_the_one_with_the_least_memory(two: tuple[Found, Found]) -> None:
@@ -70,7 +78,9 @@ def test_all_use_as_many_parts_as_the_one_with_the_least_memory(two: tuple[Found
     fitting = STEPS["parts_that_fit"](ALONE, room=2)
     assert fitting["parts"] == 2
     for name, value in fitting.items():
-        torch.testing.assert_close(mine[name], value, atol=2e-6, rtol=1e-4, msg=name)
+        torch.testing.assert_close(
+            mine[name], value, atol=2e-6, rtol=1e-4, msg=lambda told: f"{name}: {told}"
+        )
 
 
 def test_the_first_process_is_asked_and_all_hear_it(two: tuple[Found, Found]) -> None:
@@ -161,7 +171,7 @@ def test_shared_statistics_change_neither_weights_nor_predictions(dimensions: in
         each(images)
         each.eval()
     for name, value in network.state_dict().items():
-        torch.testing.assert_close(shared.state_dict()[name], value, msg=name)
+        torch.testing.assert_close(shared.state_dict()[name], value, msg=lambda told: f"{name}: {told}")
     with torch.inference_mode():
         torch.testing.assert_close(shared(images), network(images))
         torch.testing.assert_close(for_inference(shared)(images), network(images), atol=1e-5, rtol=1e-4)

@@ -70,7 +70,7 @@ def atomic(path: StrPath, *, overwrite: bool = False) -> Iterator[Path]:
 
 
 @contextmanager
-def atomic_folder(path: StrPath, *, overwrite: bool = False) -> Iterator[Path]:
+def atomic_folder(path: StrPath, *, overwrite: bool = False, within: Path | None = None) -> Iterator[Path]:
     """Give a temporary folder to fill, and rename it to `path` when the block has succeeded.
 
     Parameters
@@ -80,11 +80,14 @@ def atomic_folder(path: StrPath, *, overwrite: bool = False) -> Iterator[Path]:
     overwrite : bool
         Whether a Zarr store of this name may be replaced; any other file or folder stays. It is removed when
         the new one is complete.
+    within : Path, optional
+        A folder on the same file system for all that is not complete, if a process that is killed must leave
+        nothing elsewhere.
 
     Yields
     ------
     Path
-        An empty folder beside it, removed again if anything fails.
+        An empty folder beside it, or in `within`, removed again if anything fails.
 
     Raises
     ------
@@ -97,7 +100,8 @@ def atomic_folder(path: StrPath, *, overwrite: bool = False) -> Iterator[Path]:
             f"{path} exists and is no Zarr store", expected="a new name", fix="choose another name"
         )
     refuse_existing(path, overwrite=overwrite)
-    temporary, earlier = (path.with_name(f".{secrets.token_hex(8)}.part") for _ in range(2))
+    place = path.parent if within is None else within
+    temporary, earlier = (place / f".{secrets.token_hex(8)}.part" for _ in range(2))
     try:
         temporary.mkdir()
         yield temporary

@@ -76,6 +76,7 @@ def write_zarr_blocks(
     *,
     names: Mapping[int, str] | None = None,
     overwrite: bool = False,
+    within: Path | None = None,
 ) -> Path:
     """Write a label image as `write_zarr` does, of which only a part is in memory at a time.
 
@@ -88,6 +89,8 @@ def write_zarr_blocks(
         Parts that cover the image, and where they go.
     names, overwrite
         See `write_zarr`.
+    within : Path, optional
+        See `atomic_folder`.
 
     Returns
     -------
@@ -103,7 +106,7 @@ def write_zarr_blocks(
 
     path = Path(path)
     shape, steps = labels.data.shape, _steps(labels.data.shape, labels.axes)
-    with atomic_folder(path, overwrite=overwrite) as temporary:
+    with atomic_folder(path, overwrite=overwrite, within=within) as temporary:
         group = zarr.open_group(temporary, mode="w", zarr_format=2)
         group.attrs.update(_attributes(stem_of(path), labels, steps, names or {}))
         levels = [
