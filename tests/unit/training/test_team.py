@@ -78,9 +78,7 @@ def test_all_use_as_many_parts_as_the_one_with_the_least_memory(two: tuple[Found
     fitting = STEPS["parts_that_fit"](ALONE, room=2)
     assert fitting["parts"] == 2
     for name, value in fitting.items():
-        torch.testing.assert_close(
-            mine[name], value, atol=2e-6, rtol=1e-4, msg=lambda told: f"{name}: {told}"
-        )
+        torch.testing.assert_close(mine[name], value, atol=2e-6, rtol=1e-4, msg=name)
 
 
 def test_the_first_process_is_asked_and_all_hear_it(two: tuple[Found, Found]) -> None:
@@ -171,7 +169,7 @@ def test_shared_statistics_change_neither_weights_nor_predictions(dimensions: in
         each(images)
         each.eval()
     for name, value in network.state_dict().items():
-        torch.testing.assert_close(shared.state_dict()[name], value, msg=lambda told: f"{name}: {told}")
+        torch.testing.assert_close(shared.state_dict()[name], value, msg=name)
     with torch.inference_mode():
         torch.testing.assert_close(shared(images), network(images))
         torch.testing.assert_close(for_inference(shared)(images), network(images), atol=1e-5, rtol=1e-4)
