@@ -13,8 +13,9 @@ from unetscope.network.winograd import convolve_squares, count_squares, learn_sq
 __all__ = ["Convolution2d", "Convolution3d"]
 
 # Squares instead of torch's own convolution, on two cores with AVX2: a prediction is 1.2 times as fast with
-# 64 channels in and out, 1.7 with 128 and 2.2 with 256, a training step 1.4 to 2; with 32 it is slower.
-_CHANNELS = 64
+# 64 channels in and out, 1.7 with 128 and 2.2 with 256, a training step 1.25 to 2; with 32 it is slower. With
+# wider vectors, which was not measured, the products gain more than the additions, which wait for memory.
+_CHANNELS = 64 if torch.backends.cpu.get_cpu_capability() == "AVX2" else 128
 # With fewer squares, reading the transformed weights, four times as large, takes longer than what is saved;
 # while they are learned, they have to be transformed in every step, too.
 _SQUARES, _SQUARES_TO_LEARN = 16, 64

@@ -14,6 +14,11 @@ from unetscope.network import Convolution2d, Convolution3d, UNet, convolution, f
 from unetscope.recipe.recipe import Network
 
 
+@pytest.fixture(autouse=True)
+def _as_with_avx2(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(convolution, "_CHANNELS", 64)
+
+
 @pytest.fixture
 def ways(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The ways that convolutions have gone."""
