@@ -40,6 +40,8 @@ __all__ = ["MONAI", "NETWORKS", "measure_memory", "measure_prediction"]
 NETWORKS = ("2d-none", "2d-batch", "3d-batch")
 MONAI = {"MONAI, tiles one by one": 1, "MONAI, four tiles at a time": 4}
 VOLUME = (64, 128, 128)
+# Side of the largest image that all contenders predict.
+LONGEST = 2048
 # How often an image is looked at to measure its mean and spread.
 LOOKS = 30
 
@@ -65,8 +67,14 @@ def measure_prediction(
         for grid in _grids(name, sides, quick=quick):
             network, image = network_and_image(name, grid, quick=quick)
             contenders = {OURS: ours(network, image), PLAIN: plain(network, image)}
+            # Several tiles at a time took longer for all smaller images; here, a turn takes minutes.
+            tried = {1} if max(grid) > LONGEST else set(rivals.values())
             if name.startswith("2d"):
-                contenders |= {rival: monai(network, image, at_a_time) for rival, at_a_time in rivals.items()}
+                contenders |= {
+                    rival: monai(network, image, at_a_time)
+                    for rival, at_a_time in rivals.items()
+                    if at_a_time in tried
+                }
             maps = {contender: torch.sigmoid(predict()) for contender, predict in contenders.items()}
             # The first calls have just been made: of images that take long, one turn has to do.
             taken = take_turns(contenders, rounds=rounds, seconds=seconds, least=1)
