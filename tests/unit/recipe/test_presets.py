@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from unetscope.errors import RecipeError
-from unetscope.network import UNet
+from unetscope.network import Convolution2d, UNet
 from unetscope.recipe.presets import PRESETS, describe_preset, preset
 from unetscope.recipe.recipe import Normalize, Recipe
 
@@ -115,7 +115,7 @@ def test_left_ventricle():
 
 def test_left_ventricle_has_the_layers_of_the_listing():
     # (kind, inputs, outputs, kernel) of each line of get_unet.
-    conv, up = nn.Conv2d, nn.ConvTranspose2d
+    conv, up = Convolution2d, nn.ConvTranspose2d
     down = [(1, 32), (32, 32), (32, 64), (64, 64), (64, 128), (128, 128), (128, 256), (256, 256)]
     layers = [(conv, a, b, 3) for a, b in [*down, (256, 512), (512, 512)]]
     for width in (256, 128, 64, 32):
@@ -161,7 +161,7 @@ def test_left_ventricle_has_the_summary_that_keras_would_print():
 def test_left_ventricle_activates_every_convolution_but_the_transposed_and_the_last():
     model = network("left-ventricle", 1)
     blocks = [*model.down, *model.merge]
-    assert [type(layer) for block in blocks for layer in block] == [nn.Conv2d, nn.ReLU] * 18
+    assert [type(layer) for block in blocks for layer in block] == [Convolution2d, nn.ReLU] * 18
     assert [type(layer) for up in model.up for layer in up] == [nn.ConvTranspose2d] * 4
     assert isinstance(model.head, nn.Conv2d)
 
