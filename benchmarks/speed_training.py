@@ -137,7 +137,7 @@ def _measure(case: Case, peak: float, rounds: int, seconds: float, *, quick: boo
     flop = network_flop(network, case.shape, training=True)
     # Eight seconds or so for a turn, because ours begins each without the memory that it keeps in production,
     # but no more than the report has in an epoch.
-    steps = min(max(round(4 * peak / flop), 1), 2 if quick else STEPS)
+    steps = min(max(round(4 * peak / flop), 3), 2 if quick else STEPS)
     plain = PlainTraining(network, case.same_work, case.samples)
     ours = case.epochs(case.same_work, steps)
     contenders: dict[str, Callable[[], object]] = {

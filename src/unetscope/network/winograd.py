@@ -38,7 +38,7 @@ _EVERYWHERE = 1 * SEEN + 1
 _AT_A_TIME = 2_400_000
 # Numbers of transformed squares that a layer keeps from a training step for its gradients. Otherwise they are
 # computed twice.
-_KEPT = 2**25
+_KEPT = 2**27
 
 
 def count_squares(shape: Sequence[int], padding: Sequence[int]) -> int:
