@@ -190,10 +190,7 @@ class _Convolution:
         if length == 1:
             return cast("Tensor", layer(*rows))
         padding = cast("tuple[int, ...]", layer.padding)
-        above = padding[0] if self._kept is None else self._kept.shape[2]
-        joined = _room(rows, above, padding[0] if last else 0)
-        if self._kept is not None:
-            joined[:, :, :above] = self._kept
+        joined = _joined(rows, padding[0] if self._kept is None else self._kept, padding[0] if last else 0)
         # A copy, so that the rest of the strip is free.
         self._kept = joined[:, :, -(length - 1) :].clone()
         if joined.shape[2] < length:
@@ -201,19 +198,20 @@ class _Convolution:
         return layer.padded_with(joined, (0, *padding[1:]))
 
 
-def _room(groups: Sequence[Tensor], above: int, below: int) -> Tensor:
-    """All channels of some rows, written once, with rows of zeros before and after them."""
+def _joined(groups: Sequence[Tensor], before: Tensor | int, after: int) -> Tensor:
+    """All channels of some rows, written once, with rows or so many zeros before them, and zeros after."""
     first = groups[0]
-    channels, rows = sum(group.shape[1] for group in groups), above + first.shape[2] + below
+    above = before if isinstance(before, int) else before.shape[2]
+    channels, rows = sum(group.shape[1] for group in groups), above + first.shape[2] + after
     flat = first.ndim == 4 and first.is_contiguous(memory_format=torch.channels_last)
-    room = torch.empty(
+    joined = torch.empty(
         (1, channels, rows, *first.shape[3:]),
         memory_format=torch.channels_last if flat else torch.contiguous_format,
     )
-    room[:, :, :above] = 0
-    room[:, :, rows - below :] = 0
-    torch.cat(list(groups), dim=1, out=room[:, :, above : rows - below])
-    return room
+    joined[:, :, :above] = 0 if isinstance(before, int) else before
+    joined[:, :, rows - after :] = 0
+    torch.cat(list(groups), dim=1, out=joined[:, :, above : rows - after])
+    return joined
 
 
 class _Block:

@@ -76,7 +76,12 @@ def learn_squares(features: Tensor, weight: Tensor, bias: Tensor | None, padding
 
 
 def convolve_squares(
-    features: Tensor, transformed: Tensor, bias: Tensor | None, padding: Sequence[int]
+    features: Tensor,
+    transformed: Tensor,
+    bias: Tensor | None,
+    padding: Sequence[int],
+    *,
+    kept: list[Tensor] | None = None,
 ) -> Tensor:
     """The same from weights that are transformed already; without gradients.
 
@@ -87,14 +92,28 @@ def convolve_squares(
         Of `transform_weights`.
     bias : (K,) Tensor or None
     padding : two int
+    kept : list of Tensor, optional
+        Gets the transformed features, part by part.
 
     Returns
     -------
     (B, K, H', W') Tensor
     """
-    whole, parts = _whole_result(features, transformed.shape[2], padding)
-    for seen, part in parts:
-        _multiply(transform(seen), transformed, bias, part)
+    padded = _padded(features, padding)
+    batch, rows, columns, _ = padded.shape
+    whole = torch.empty(
+        (batch, transformed.shape[2], rows - 2, columns - 2),
+        dtype=features.dtype,
+        memory_format=torch.channels_last,
+    )
+    for seen, part in _parts(padded, _in_squares(whole.permute(0, 2, 3, 1))):
+        squares = transform(seen)
+        products = torch.bmm(_flat(squares), transformed)
+        if bias is not None:
+            products[_EVERYWHERE] += bias
+        transform_back(products.view(*squares.shape[:5], -1), part)
+        if kept is not None:
+            kept.append(squares)
     return _cut(whole, _result_grid(features.shape, padding))
 
 
@@ -106,18 +125,13 @@ class _Learned(torch.autograd.Function):
         ctx: Any, features: Tensor, weight: Tensor, bias: Tensor | None, padding: Sequence[int]
     ) -> Tensor:
         transformed = transform_weights(weight)
-        whole, parts = _whole_result(features, len(weight), padding)
         numbers = count_squares(features.shape, padding) * SEEN**2 * features.shape[1]
         kept: list[Tensor] | None = [] if numbers <= _KEPT else None
-        for seen, part in parts:
-            squares = transform(seen)
-            _multiply(squares, transformed, bias, part)
-            if kept is not None:
-                kept.append(squares)
+        result = convolve_squares(features, transformed, bias, padding, kept=kept)
         ctx.save_for_backward(weight, transformed, *([features] if kept is None else kept))
         ctx.kept, ctx.has_bias = kept is not None, bias is not None
         ctx.padding, ctx.grid = padding, features.shape[2:]
-        return _cut(whole, _result_grid(features.shape, padding))
+        return result
 
     @staticmethod
     @once_differentiable
@@ -144,26 +158,6 @@ class _Learned(torch.autograd.Function):
         nine = _of_weights(weight).T @ of_weights.flatten(1)
         of_weight = nine.view(3, 3, *of_weights.shape[1:]).permute(3, 2, 0, 1)
         return of_features, of_weight, of_bias, None
-
-
-def _whole_result(
-    features: Tensor, channels: int, padding: Sequence[int]
-) -> tuple[Tensor, Iterator[tuple[Tensor, Tensor]]]:
-    """Room (B, K, H, W) for whole squares of results, and the parts in which it is filled; see `_parts`."""
-    padded = _padded(features, padding)
-    batch, rows, columns, _ = padded.shape
-    whole = torch.empty(
-        (batch, channels, rows - 2, columns - 2), dtype=features.dtype, memory_format=torch.channels_last
-    )
-    return whole, _parts(padded, _in_squares(whole.permute(0, 2, 3, 1)))
-
-
-def _multiply(squares: Tensor, transformed: Tensor, bias: Tensor | None, result: Tensor) -> None:
-    """Compute a part of the result (b, d, 4, across, 4, K) from transformed squares."""
-    products = torch.bmm(_flat(squares), transformed)
-    if bias is not None:
-        products[_EVERYWHERE] += bias
-    transform_back(products.view(*squares.shape[:5], -1), result)
 
 
 def _flat(squares: Tensor) -> Tensor:

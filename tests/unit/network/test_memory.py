@@ -37,8 +37,10 @@ def test_arrays_get_the_pages_of_those_before() -> None:
     assert 5 * kept < before
 
 
-def test_an_error_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    called = []
+@pytest.fixture
+def called(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """What the C library has been asked for."""
+    called: list[object] = []
 
     class Library:
         def mallopt(self, parameter: int, value: int) -> None:
@@ -48,22 +50,16 @@ def test_an_error_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
             called.append(pad)
 
     monkeypatch.setattr(memory, "_glibc", Library)
+    return called
+
+
+def test_an_error_ends_it(called: list[object]) -> None:
     with pytest.raises(ZeroDivisionError), kept_memory():
         _ = 1 // len("")
     assert called == [(-4, 0), (-1, -1), (-4, 65536), (-1, 131072), 0]
 
 
-def test_it_ends_with_the_outermost(monkeypatch: pytest.MonkeyPatch) -> None:
-    called = []
-
-    class Library:
-        def mallopt(self, parameter: int, value: int) -> None:
-            called.append((parameter, value))
-
-        def malloc_trim(self, pad: int) -> None:
-            called.append(pad)
-
-    monkeypatch.setattr(memory, "_glibc", Library)
+def test_it_ends_with_the_outermost(called: list[object]) -> None:
     with kept_memory():
         called.clear()
         with kept_memory():
